@@ -1,0 +1,2 @@
+/* libuv as Swift sees it. */
+#include <uv.h>

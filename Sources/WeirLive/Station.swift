@@ -1,0 +1,2 @@
+import WeirHTTP
+import WeirLoop

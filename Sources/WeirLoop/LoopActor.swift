@@ -1,0 +1,2 @@
+import CLibuv
+import CWeir

@@ -1,0 +1,4 @@
+import Glibc
+import Weir
+
+exit(Program.run(CommandLine.arguments))

@@ -1,0 +1,241 @@
+/*
+ * fanout.h - one log to many listeners, in bounded memory.
+ *
+ * A listener is a cursor on the log and a socket: nothing is queued for it.
+ * At each flush it is sent what lies between its position and the log's head,
+ * by one non-blocking write; what the socket did not take stays in the log.
+ * Only the rest of a unit that a socket cut in two is copied, so that nobody
+ * ever receives part of a frame or packet.
+ *
+ * Listeners are flushed once a window, on an absolute schedule, spread over
+ * phase slots of the window so that one burst stays short. Window 0 flushes
+ * at every write of the source instead.
+ *
+ * A listener that falls behind everything the log keeps is dealt with by the
+ * policy. Every skip and every end has a reason, is counted, and reported.
+ */
+#ifndef WEIR_FANOUT_H
+#define WEIR_FANOUT_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/uio.h>
+#include <uv.h>
+
+#include "allocator.h"
+#include "histogram.h"
+#include "log.h"
+#include "visibility.h"
+
+WEIR_BEGIN_DECLS
+
+#define WEIR_FANOUT_DEFAULT_WINDOW 50000000ull     /* ns: 50 ms */
+#define WEIR_FANOUT_MIN_WINDOW 5000000ull          /* ns: 5 ms, or 0 */
+#define WEIR_FANOUT_MAX_WINDOW 500000000ull        /* ns: 500 ms */
+#define WEIR_FANOUT_DEFAULT_TIMEOUT 30000000000ull /* ns: 30 s */
+#define WEIR_FANOUT_BURST_SENDS 128u  /* writes before the loop turns */
+#define WEIR_FANOUT_BURST_NS 500000u  /* or this long: 0.5 ms */
+#define WEIR_FANOUT_PREAMBLE_MAX 1024u /* bytes */
+#define WEIR_FANOUT_LABEL_MAX 63u      /* bytes */
+#define WEIR_FANOUT_SEND_MAX 262144u   /* bytes in one write */
+#define WEIR_FANOUT_NEWEST UINT64_MAX
+
+typedef struct weir_fanout weir_fanout_t;
+
+/* What happens to a listener that is behind everything. */
+typedef enum weir_slow_policy {
+  WEIR_SLOW_SKIP,       /* jumps to the newest unit; the loss is counted */
+  WEIR_SLOW_DISCONNECT, /* is ended when it lags more than max_lag */
+  WEIR_SLOW_PAUSE       /* the source is held until it has caught up */
+} weir_slow_policy_t;
+
+/* Why a listener ended. */
+typedef enum weir_end_reason {
+  WEIR_END_CLOSED,   /* the peer closed, half-closed or reset */
+  WEIR_END_LAG,      /* lagged past max_lag, or was skipped or waited for
+                        during the whole timeout without once catching up */
+  WEIR_END_STALLED,  /* took no byte during the timeout */
+  WEIR_END_KICKED,   /* weir_fanout_kick() */
+  WEIR_END_SHUTDOWN, /* weir_fanout_end(), weir_fanout_close() */
+  WEIR_END_ERROR,    /* its socket failed otherwise: see error */
+  WEIR_END_REASONS
+} weir_end_reason_t;
+
+/*
+ * Where a listener's bytes go.
+ *
+ * write  takes bytes without blocking and copies what it accepts before it
+ *        returns; a count > 0, UV_EAGAIN when it can take none, or another
+ *        negative error, which ends the listener. After UV_EAGAIN the next
+ *        write is made when the descriptor is writable, or a window later.
+ * close  ends the stream and releases the context and the descriptor. With
+ *        `clean` the peer must see an orderly end. Called once.
+ */
+typedef struct weir_sink {
+  int64_t (*write)(void *context, int fd, const struct iovec *iov, int count);
+  void (*close)(void *context, int fd, int clean);
+} weir_sink_t;
+
+/* What is sent instead of the log's own bytes. */
+typedef enum weir_transform {
+  WEIR_TRANSFORM_NONE,
+  WEIR_TRANSFORM_SWAP16, /* samples with their bytes in the other order */
+  WEIR_TRANSFORM_SWAP24,
+  WEIR_TRANSFORM_SWAP32
+} weir_transform_t;
+
+/* A listener as it stands. */
+typedef struct weir_listener_info {
+  uint64_t id;            /* unique within the fan-out, never 0 */
+  const char *label;      /* as given; valid during the call */
+  void *data;             /* as given */
+  uint64_t since;         /* clock, ns, when it joined */
+  uint64_t position;      /* next byte of the log it will be sent */
+  uint64_t lag;           /* bytes between position and head */
+  uint64_t sent_bytes;    /* of the log (not of the preamble) */
+  uint64_t skipped_bytes; /* of the log */
+  uint64_t skips;
+} weir_listener_info_t;
+
+/* Totals since the fan-out was created. */
+typedef struct weir_fanout_counters {
+  uint64_t joined;
+  uint64_t sent_bytes;
+  uint64_t skipped_bytes;
+  uint64_t skips;
+  uint64_t ended[WEIR_END_REASONS];
+  uint64_t writes; /* calls of a sink's write */
+  uint64_t holds;  /* times the source was held (WEIR_SLOW_PAUSE) */
+  uint32_t listeners;      /* now */
+  uint32_t listeners_peak;
+} weir_fanout_counters_t;
+
+typedef struct weir_fanout_options {
+  size_t size;
+  weir_log_t *log; /* not owned; outlives the fan-out. Required */
+  /* Nanoseconds between two flushes of a listener, WEIR_FANOUT_MIN_WINDOW ...
+   * WEIR_FANOUT_MAX_WINDOW. Default WEIR_FANOUT_DEFAULT_WINDOW, unless
+   * window_is_zero. */
+  uint64_t window;
+  int window_is_zero; /* flush at every weir_fanout_published() */
+  weir_slow_policy_t policy;
+  /* Bytes of lag that WEIR_SLOW_DISCONNECT tolerates. Default: all that the
+   * log keeps. */
+  uint64_t max_lag;
+  /* Nanoseconds without a byte accepted, or of skipping or being waited for
+   * without once catching up, that end a listener under every policy.
+   * Default WEIR_FANOUT_DEFAULT_TIMEOUT. */
+  uint64_t timeout;
+  /* Bytes a second of the stream, for lag in seconds; 0: not recorded. */
+  uint64_t byte_rate;
+  /* Monotonic nanoseconds; NULL: uv_hrtime(). With a clock of one's own the
+   * fan-out arms no timer: call weir_fanout_turn(). */
+  uint64_t (*clock)(void *context);
+  void *clock_context;
+  /* A listener skipped. At most one call a second for each listener: the
+   * info's totals cover what happened in between. May be NULL. */
+  void (*on_skip)(weir_fanout_t *fanout, const weir_listener_info_t *who);
+  /* A listener ended; its socket is closed. `error` is 0 or the negative
+   * code behind the reason. May be NULL. */
+  void (*on_end)(weir_fanout_t *fanout, const weir_listener_info_t *who,
+                 weir_end_reason_t reason, int error);
+  /* WEIR_SLOW_PAUSE: the source must stop (1) or may go on (0). */
+  void (*on_hold)(weir_fanout_t *fanout, int hold);
+  const weir_allocator_t *allocator;
+  void *data;
+} weir_fanout_options_t;
+
+/* UV_ENOMEM, UV_EMFILE, WEIR_EOPTION. */
+WEIR_EXTERN WEIR_NODISCARD int weir_fanout_create(
+    uv_loop_t *loop, weir_fanout_t **fanout,
+    const weir_fanout_options_t *options);
+
+/* Ends every listener (WEIR_END_SHUTDOWN, orderly), then frees. `closed` (may
+ * be NULL) is called from the loop when no handle is left. */
+WEIR_EXTERN void weir_fanout_close(weir_fanout_t *fanout,
+                                   void (*closed)(void *data));
+
+typedef struct weir_listener_options {
+  size_t size;
+  int fd; /* a connected non-blocking stream socket; the fan-out's on success */
+  const weir_sink_t *sink; /* NULL: send() to fd, and close() */
+  void *sink_context;
+  /* Where to start: aligned, between the log's tail and head, or
+   * WEIR_FANOUT_NEWEST. */
+  uint64_t position;
+  const void *preamble; /* sent first; copied; WEIR_FANOUT_PREAMBLE_MAX */
+  size_t preamble_length;
+  weir_transform_t transform;
+  const char *label; /* for people: the peer's address. Copied, cut */
+  void *data;
+} weir_listener_options_t;
+
+/*
+ * Adds a listener and sets *id. The preamble and what lies between its
+ * position and head are sent at once. UV_ENOMEM, WEIR_EOPTION,
+ * WEIR_EUNALIGNED, WEIR_EBEHIND, WEIR_EAHEAD, or what watching fd returns; on
+ * failure fd is still the caller's. O(number of slots).
+ */
+WEIR_EXTERN WEIR_NODISCARD int weir_fanout_add(
+    weir_fanout_t *fanout, const weir_listener_options_t *options,
+    uint64_t *id);
+
+/* Ends one listener: WEIR_END_KICKED. UV_ENOENT when there is none. O(n). */
+WEIR_EXTERN int weir_fanout_kick(weir_fanout_t *fanout, uint64_t id);
+
+/* Ends all listeners in an orderly way, for WEIR_END_SHUTDOWN or another
+ * reason. What a socket takes at once of the pending bytes is still sent. */
+WEIR_EXTERN void weir_fanout_end(weir_fanout_t *fanout,
+                                 weir_end_reason_t reason);
+
+/* Says that the log has new bytes. Call after every commit. O(1), or with
+ * window 0 a flush. */
+WEIR_EXTERN void weir_fanout_published(weir_fanout_t *fanout);
+
+/*
+ * Bytes the writer may append before somebody who must be waited for
+ * (WEIR_SLOW_PAUSE) would lose some; UINT64_MAX under the other policies. A
+ * writer that finds too little stops until on_hold(0). O(1), or O(listeners)
+ * when it seems to be short.
+ */
+WEIR_EXTERN uint64_t weir_fanout_room(weir_fanout_t *fanout, uint64_t wanted);
+
+/* Changes the window; 0 flushes at every write. WEIR_EOPTION. */
+WEIR_EXTERN int weir_fanout_set_window(weir_fanout_t *fanout,
+                                       uint64_t window);
+WEIR_EXTERN uint64_t weir_fanout_window(const weir_fanout_t *fanout);
+
+/* The stream's bytes a second, once known. */
+WEIR_EXTERN void weir_fanout_set_byte_rate(weir_fanout_t *fanout,
+                                           uint64_t byte_rate);
+
+/* Serves every slot that is due by the clock, and the policies. For tests
+ * with a clock of their own; otherwise the loop does it. */
+WEIR_EXTERN void weir_fanout_turn(weir_fanout_t *fanout);
+
+/* Calls `each` for every listener, oldest slot first; it must not add or end
+ * listeners. O(n). */
+WEIR_EXTERN void weir_fanout_each(
+    weir_fanout_t *fanout,
+    void (*each)(void *context, const weir_listener_info_t *who),
+    void *context);
+
+WEIR_EXTERN void weir_fanout_counters(const weir_fanout_t *fanout,
+                                      weir_fanout_counters_t *counters);
+
+/* Lag of listeners in nanoseconds of the stream, one value for each flush of
+ * each listener, before the write. Empty while byte_rate is 0. */
+WEIR_EXTERN const weir_histogram_t *weir_fanout_lag(
+    const weir_fanout_t *fanout);
+
+/* Bytes of heap that one listener costs. */
+WEIR_EXTERN size_t weir_fanout_listener_bytes(const weir_fanout_t *fanout);
+
+WEIR_EXTERN void *weir_fanout_data(const weir_fanout_t *fanout);
+
+/* "closed", "lag", ...; NULL for an unknown value. Static storage. */
+WEIR_EXTERN const char *weir_end_reason_name(weir_end_reason_t reason);
+
+WEIR_END_DECLS
+
+#endif

@@ -1,0 +1,106 @@
+/*
+ * source.h - what writes a log: a descriptor, a file in real time, a tone.
+ *
+ * A source moves bytes into a log on the loop's thread and tells the fan-out.
+ * It parses and strips a WAV header where one may stand at the start, and
+ * respects a hold (WEIR_SLOW_PAUSE). It does not restart: that is decided
+ * above.
+ */
+#ifndef WEIR_SOURCE_H
+#define WEIR_SOURCE_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <uv.h>
+
+#include "allocator.h"
+#include "fanout.h"
+#include "log.h"
+#include "pcm.h"
+#include "visibility.h"
+
+WEIR_BEGIN_DECLS
+
+#define WEIR_SOURCE_READ_MAX 262144u   /* bytes read before the loop turns */
+#define WEIR_SOURCE_FILE_BLOCK 65536u  /* bytes read ahead from a file, twice */
+#define WEIR_SOURCE_PACE_NS 20000000ull /* ns between two paced writes */
+
+typedef struct weir_source weir_source_t;
+
+typedef struct weir_source_options {
+  size_t size;
+  weir_log_t *log;       /* required; not owned */
+  weir_fanout_t *fanout; /* told of every write; may be NULL. Not owned */
+  /* PCM: look for a WAV header and strip it. */
+  int detect_wav;
+  /* PCM: what the log carries; pacing of tone and file. */
+  weir_pcm_format_t format;
+  /* file: start again at the end; first frame position to start from is 0. */
+  int loop_file;
+  /* Nanoseconds between two writes of a paced source; default
+   * WEIR_SOURCE_PACE_NS. */
+  uint64_t pace;
+  /* Monotonic nanoseconds; NULL: uv_hrtime(). */
+  uint64_t (*clock)(void *context);
+  void *clock_context;
+  /* A WAV header was found. 0 accepts it; a negative error ends the source
+   * with it (WEIR_EFORMAT: not what a running station carries). NULL: a
+   * header that differs from `format` is WEIR_EFORMAT. */
+  int (*on_format)(weir_source_t *source, const weir_pcm_format_t *format);
+  /* The first byte of the stream is in the log. May be NULL. */
+  void (*on_first)(weir_source_t *source);
+  /* Nothing more comes: status 0 at end of file, or a negative error. Called
+   * once, never from within an open call. The log has been trimmed to whole
+   * units. Required. */
+  void (*on_end)(weir_source_t *source, int status);
+  const weir_allocator_t *allocator;
+  void *data;
+} weir_source_options_t;
+
+/*
+ * Reads a pipe, FIFO, socket or character device as fast as it delivers. The
+ * descriptor is made non-blocking and is the source's on success. UV_EPERM
+ * for a regular file, which cannot be polled: use weir_source_open_file.
+ */
+WEIR_EXTERN WEIR_NODISCARD int weir_source_open_fd(
+    uv_loop_t *loop, weir_source_t **source, int fd,
+    const weir_source_options_t *options);
+
+/*
+ * Plays a regular file in real time by the sample clock, on an absolute
+ * schedule; reads it through the loop's thread pool. The descriptor is the
+ * source's on success. Without byte rate (format.rate 0) WEIR_EOPTION. A WAV
+ * file's trailing chunks are not played.
+ */
+WEIR_EXTERN WEIR_NODISCARD int weir_source_open_file(
+    uv_loop_t *loop, weir_source_t **source, int fd,
+    const weir_source_options_t *options);
+
+/* The tone sequence of tone.h, in real time, for ever. */
+WEIR_EXTERN WEIR_NODISCARD int weir_source_open_tone(
+    uv_loop_t *loop, weir_source_t **source,
+    const weir_source_options_t *options);
+
+/* Stops (1) or goes on with (0) writing. A paced source goes on where it
+ * stopped: held time is not made up for. Idempotent. */
+WEIR_EXTERN void weir_source_hold(weir_source_t *source, int hold);
+
+/* Bytes put into the log by this source. */
+WEIR_EXTERN uint64_t weir_source_bytes(const weir_source_t *source);
+
+/* Clock, ns, of the last bytes; of the opening before the first. */
+WEIR_EXTERN uint64_t weir_source_last(const weir_source_t *source);
+
+/* Writes what is due by the clock: for tests with a clock of their own. */
+WEIR_EXTERN void weir_source_turn(weir_source_t *source);
+
+WEIR_EXTERN void *weir_source_data(const weir_source_t *source);
+
+/* Ends it without calling on_end, closes the descriptor, trims the log, and
+ * frees after `closed` (may be NULL) was called. NULL is a no-op. */
+WEIR_EXTERN void weir_source_close(weir_source_t *source,
+                                   void (*closed)(void *data));
+
+WEIR_END_DECLS
+
+#endif
