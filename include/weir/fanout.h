@@ -29,16 +29,16 @@
 
 WEIR_BEGIN_DECLS
 
-#define WEIR_FANOUT_DEFAULT_WINDOW 50000000ull     /* ns: 50 ms */
-#define WEIR_FANOUT_MIN_WINDOW 5000000ull          /* ns: 5 ms, or 0 */
-#define WEIR_FANOUT_MAX_WINDOW 500000000ull        /* ns: 500 ms */
+#define WEIR_FANOUT_DEFAULT_WINDOW  50000000ull    /* ns: 50 ms */
+#define WEIR_FANOUT_MIN_WINDOW      5000000ull     /* ns: 5 ms, or 0 */
+#define WEIR_FANOUT_MAX_WINDOW      500000000ull   /* ns: 500 ms */
 #define WEIR_FANOUT_DEFAULT_TIMEOUT 30000000000ull /* ns: 30 s */
-#define WEIR_FANOUT_BURST_SENDS 128u  /* writes before the loop turns */
-#define WEIR_FANOUT_BURST_NS 500000u  /* or this long: 0.5 ms */
-#define WEIR_FANOUT_PREAMBLE_MAX 1024u /* bytes */
-#define WEIR_FANOUT_LABEL_MAX 63u      /* bytes */
-#define WEIR_FANOUT_SEND_MAX 262144u   /* bytes in one write */
-#define WEIR_FANOUT_NEWEST UINT64_MAX
+#define WEIR_FANOUT_BURST_SENDS     128u    /* writes before the loop turns */
+#define WEIR_FANOUT_BURST_NS        500000u /* or this long: 0.5 ms */
+#define WEIR_FANOUT_PREAMBLE_MAX    1024u   /* bytes */
+#define WEIR_FANOUT_LABEL_MAX       63u     /* bytes */
+#define WEIR_FANOUT_SEND_MAX        262144u /* bytes in one write */
+#define WEIR_FANOUT_NEWEST          UINT64_MAX
 
 typedef struct weir_fanout weir_fanout_t;
 
@@ -104,9 +104,9 @@ typedef struct weir_fanout_counters {
   uint64_t skipped_bytes;
   uint64_t skips;
   uint64_t ended[WEIR_END_REASONS];
-  uint64_t writes; /* calls of a sink's write */
-  uint64_t holds;  /* times the source was held (WEIR_SLOW_PAUSE) */
-  uint32_t listeners;      /* now */
+  uint64_t writes;    /* calls of a sink's write */
+  uint64_t holds;     /* times the source was held (WEIR_SLOW_PAUSE) */
+  uint32_t listeners; /* now */
   uint32_t listeners_peak;
 } weir_fanout_counters_t;
 
@@ -139,7 +139,8 @@ typedef struct weir_fanout_options {
    * code behind the reason. May be NULL. */
   void (*on_end)(weir_fanout_t *fanout, const weir_listener_info_t *who,
                  weir_end_reason_t reason, int error);
-  /* WEIR_SLOW_PAUSE: the source must stop (1) or may go on (0). */
+  /* WEIR_SLOW_PAUSE: the writer must stop (1) or may go on (0). A source
+   * (source.h) on this fan-out knows by itself. May be NULL. */
   void (*on_hold)(weir_fanout_t *fanout, int hold);
   const weir_allocator_t *allocator;
   void *data;
@@ -172,9 +173,9 @@ typedef struct weir_listener_options {
 
 /*
  * Adds a listener and sets *id. The preamble and what lies between its
- * position and head are sent at once. UV_ENOMEM, WEIR_EOPTION,
+ * position and head are sent at the loop's next turn. UV_ENOMEM, WEIR_EOPTION,
  * WEIR_EUNALIGNED, WEIR_EBEHIND, WEIR_EAHEAD, or what watching fd returns; on
- * failure fd is still the caller's. O(number of slots).
+ * failure fd is still the caller's. O(1).
  */
 WEIR_EXTERN WEIR_NODISCARD int weir_fanout_add(
     weir_fanout_t *fanout, const weir_listener_options_t *options,
@@ -194,15 +195,17 @@ WEIR_EXTERN void weir_fanout_published(weir_fanout_t *fanout);
 
 /*
  * Bytes the writer may append before somebody who must be waited for
- * (WEIR_SLOW_PAUSE) would lose some; UINT64_MAX under the other policies. A
- * writer that finds too little stops until on_hold(0). O(1), or O(listeners)
- * when it seems to be short.
+ * (WEIR_SLOW_PAUSE) would lose some; UINT64_MAX under the other policies. At
+ * least `wanted` or a quarter of the log's ring, or 0: the writer stops until
+ * on_hold(0). O(1), or O(listeners) when it seems to be short.
  */
 WEIR_EXTERN uint64_t weir_fanout_room(weir_fanout_t *fanout, uint64_t wanted);
 
+/* Whether the writer is held at present (WEIR_SLOW_PAUSE). */
+WEIR_EXTERN int weir_fanout_is_held(const weir_fanout_t *fanout);
+
 /* Changes the window; 0 flushes at every write. WEIR_EOPTION. */
-WEIR_EXTERN int weir_fanout_set_window(weir_fanout_t *fanout,
-                                       uint64_t window);
+WEIR_EXTERN int weir_fanout_set_window(weir_fanout_t *fanout, uint64_t window);
 WEIR_EXTERN uint64_t weir_fanout_window(const weir_fanout_t *fanout);
 
 /* The stream's bytes a second, once known. */
@@ -215,10 +218,10 @@ WEIR_EXTERN void weir_fanout_turn(weir_fanout_t *fanout);
 
 /* Calls `each` for every listener, oldest slot first; it must not add or end
  * listeners. O(n). */
-WEIR_EXTERN void weir_fanout_each(
-    weir_fanout_t *fanout,
-    void (*each)(void *context, const weir_listener_info_t *who),
-    void *context);
+WEIR_EXTERN void weir_fanout_each(weir_fanout_t *fanout,
+                                  void (*each)(void *context,
+                                               const weir_listener_info_t *who),
+                                  void *context);
 
 WEIR_EXTERN void weir_fanout_counters(const weir_fanout_t *fanout,
                                       weir_fanout_counters_t *counters);

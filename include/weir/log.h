@@ -33,8 +33,8 @@
 WEIR_BEGIN_DECLS
 
 #define WEIR_LOG_DEFAULT_CAPACITY ((size_t)1 << 20) /* bytes: 1 MiB */
-#define WEIR_LOG_MAX_CAPACITY ((size_t)1 << 30)     /* bytes: 1 GiB */
-#define WEIR_LOG_MAX_UNIT 4096u                     /* bytes */
+#define WEIR_LOG_MAX_CAPACITY     ((size_t)1 << 30) /* bytes: 1 GiB */
+#define WEIR_LOG_MAX_UNIT         4096u             /* bytes */
 
 typedef struct weir_log weir_log_t;
 

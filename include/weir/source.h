@@ -21,8 +21,10 @@
 
 WEIR_BEGIN_DECLS
 
-#define WEIR_SOURCE_READ_MAX 262144u   /* bytes read before the loop turns */
-#define WEIR_SOURCE_FILE_BLOCK 65536u  /* bytes read ahead from a file, twice */
+#define WEIR_SOURCE_READ_MAX 262144u /* bytes read before the loop turns */
+#define WEIR_SOURCE_FILE_BLOCK                                                 \
+  65536u                                /* bytes read ahead from a file, twice \
+                                         */
 #define WEIR_SOURCE_PACE_NS 20000000ull /* ns between two paced writes */
 
 typedef struct weir_source weir_source_t;
@@ -43,9 +45,9 @@ typedef struct weir_source_options {
   /* Monotonic nanoseconds; NULL: uv_hrtime(). */
   uint64_t (*clock)(void *context);
   void *clock_context;
-  /* A WAV header was found. 0 accepts it; a negative error ends the source
-   * with it (WEIR_EFORMAT: not what a running station carries). NULL: a
-   * header that differs from `format` is WEIR_EFORMAT. */
+  /* A WAV header was found that differs from `format`. 0 accepts it, after
+   * weir_source_set_log() where the unit of the log differs; a negative error
+   * ends the source with it. NULL: WEIR_EFORMAT. */
   int (*on_format)(weir_source_t *source, const weir_pcm_format_t *format);
   /* The first byte of the stream is in the log. May be NULL. */
   void (*on_first)(weir_source_t *source);
@@ -80,6 +82,10 @@ WEIR_EXTERN WEIR_NODISCARD int weir_source_open_file(
 WEIR_EXTERN WEIR_NODISCARD int weir_source_open_tone(
     uv_loop_t *loop, weir_source_t **source,
     const weir_source_options_t *options);
+
+/* Gives it another log and fan-out; only from within on_format. */
+WEIR_EXTERN void weir_source_set_log(weir_source_t *source, weir_log_t *log,
+                                     weir_fanout_t *fanout);
 
 /* Stops (1) or goes on with (0) writing. A paced source goes on where it
  * stopped: held time is not made up for. Idempotent. */

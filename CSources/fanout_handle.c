@@ -1,0 +1,195 @@
+/* fanout_handle.c - the fan-out as a handle: made, asked, changed, closed. */
+#include <string.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
+
+#include "allocation.h"
+#include "fanout_state.h"
+#include "weir/errors.h"
+#include "weir/fanout.h"
+#include "weir/pcm.h"
+
+static int window_is_valid(uint64_t window) {
+  return window >= WEIR_FANOUT_MIN_WINDOW && window <= WEIR_FANOUT_MAX_WINDOW;
+}
+
+static int check_options(weir_fanout_options_t *options) {
+  if (options->log == NULL) return WEIR_EOPTION;
+  if (options->window == 0) options->window = WEIR_FANOUT_DEFAULT_WINDOW;
+  if (options->window_is_zero) options->window = WEIR__FANOUT_IDLE_WINDOW;
+  if (options->max_lag == 0) options->max_lag = UINT64_MAX;
+  if (options->timeout == 0) options->timeout = WEIR_FANOUT_DEFAULT_TIMEOUT;
+  if (!window_is_valid(options->window) || options->policy > WEIR_SLOW_PAUSE)
+    return WEIR_EOPTION;
+  return 0;
+}
+
+static int open_timer(weir_fanout_t *fanout) {
+  fanout->timer_fd =
+      timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
+  if (fanout->timer_fd < 0) return uv_translate_sys_error(errno);
+  int error = uv_poll_init(fanout->loop, &fanout->timer, fanout->timer_fd);
+  if (error < 0) {
+    (void)close(fanout->timer_fd);
+    return error;
+  }
+  fanout->timer.data = fanout;
+  uv_unref((uv_handle_t *)&fanout->timer);
+  fanout->handles++;
+  return 0;
+}
+
+int weir_fanout_create(uv_loop_t *loop, weir_fanout_t **fanout,
+                       const weir_fanout_options_t *options) {
+  if (loop == NULL || options == NULL || options->size != sizeof *options)
+    return WEIR_EOPTION;
+  weir_fanout_options_t checked = *options;
+  int error = check_options(&checked);
+  if (error < 0) return error;
+
+  weir_allocator_t allocator = weir__allocator(options->allocator);
+  weir_fanout_t *made = weir__allocate(&allocator, sizeof *made);
+  if (made == NULL) return UV_ENOMEM;
+  made->magic = WEIR__FANOUT_MAGIC;
+  made->loop = loop;
+  made->log = checked.log;
+  made->allocator = allocator;
+  made->options = checked;
+  made->own_clock = checked.clock != NULL;
+  made->timer_fd = -1;
+  weir__phase_init(&made->phase, checked.window);
+  weir__link_init(&made->joining);
+  if (!made->own_clock) {
+    error = open_timer(made);
+    if (error < 0) {
+      weir__release(&allocator, made, sizeof *made);
+      return error;
+    }
+  }
+  (void)uv_idle_init(loop, &made->idle);
+  made->idle.data = made;
+  uv_unref((uv_handle_t *)&made->idle);
+  made->handles++;
+  *fanout = made;
+  return 0;
+}
+
+void weir__fanout_handle_closed(weir_fanout_t *fanout) {
+  if (--fanout->handles > 0 || !fanout->closing) return;
+  void (*closed)(void *) = fanout->closed;
+  void *data = fanout->options.data;
+  weir_allocator_t allocator = fanout->allocator;
+  weir__release(&allocator, fanout->scratch, WEIR__FANOUT_SCRATCH);
+  fanout->magic = 0;
+  weir__release(&allocator, fanout, sizeof *fanout);
+  if (closed != NULL) closed(data);
+}
+
+static void on_handle_closed(uv_handle_t *handle) {
+  weir__fanout_handle_closed(handle->data);
+}
+
+void weir_fanout_close(weir_fanout_t *fanout, void (*closed)(void *data)) {
+  if (fanout == NULL || fanout->magic != WEIR__FANOUT_MAGIC || fanout->closing)
+    return;
+  weir_fanout_end(fanout, WEIR_END_SHUTDOWN);
+  if (fanout->closing) return; /* a callback closed it */
+  fanout->closing = 1;
+  fanout->closed = closed;
+  if (!fanout->own_clock) {
+    uv_close((uv_handle_t *)&fanout->timer, on_handle_closed);
+    (void)close(fanout->timer_fd);
+  }
+  uv_close((uv_handle_t *)&fanout->idle, on_handle_closed);
+}
+
+/* ---- changing ---- */
+
+static void bound_buffers(weir_fanout_t *fanout) {
+  for (uint32_t i = 0; i < fanout->phase.count; i++) {
+    weir__link_t *slot = &fanout->phase.slots[i];
+    for (weir__link_t *at = slot->next; at != slot; at = at->next)
+      weir__listener_bound((weir__listener_t *)at);
+  }
+}
+
+int weir_fanout_set_window(weir_fanout_t *fanout, uint64_t window) {
+  if (window != 0 && !window_is_valid(window)) return WEIR_EOPTION;
+  fanout->options.window_is_zero = window == 0;
+  fanout->options.window = window != 0 ? window : WEIR__FANOUT_IDLE_WINDOW;
+  fanout->phase.window = fanout->options.window;
+  fanout->rearm = 1;
+  bound_buffers(fanout);
+  weir_fanout_turn(fanout);
+  return 0;
+}
+
+uint64_t weir_fanout_window(const weir_fanout_t *fanout) {
+  return fanout->options.window_is_zero ? 0 : fanout->options.window;
+}
+
+void weir_fanout_set_byte_rate(weir_fanout_t *fanout, uint64_t byte_rate) {
+  if (fanout->options.byte_rate == byte_rate) return;
+  fanout->options.byte_rate = byte_rate;
+  bound_buffers(fanout);
+}
+
+/* ---- asking ---- */
+
+void weir_fanout_counters(const weir_fanout_t *fanout,
+                          weir_fanout_counters_t *counters) {
+  *counters = fanout->counters;
+}
+
+const weir_histogram_t *weir_fanout_lag(const weir_fanout_t *fanout) {
+  return &fanout->lag;
+}
+
+int weir_fanout_is_held(const weir_fanout_t *fanout) {
+  return fanout->held;
+}
+
+size_t weir_fanout_listener_bytes(const weir_fanout_t *fanout) {
+  return sizeof(weir__listener_t) + weir_log_unit(fanout->log);
+}
+
+void *weir_fanout_data(const weir_fanout_t *fanout) {
+  return fanout->options.data;
+}
+
+const char *weir_end_reason_name(weir_end_reason_t reason) {
+  static const char *const names[WEIR_END_REASONS] = {
+      "closed", "lag", "stalled", "kicked", "shutdown", "error"};
+  return (unsigned)reason < WEIR_END_REASONS ? names[reason] : NULL;
+}
+
+/* ---- transforming ---- */
+
+size_t weir__fanout_transformed(weir_fanout_t *fanout,
+                                weir_transform_t transform, uint64_t position,
+                                size_t length, const uint8_t **bytes) {
+  size_t most = (size_t)weir_log_align(fanout->log, WEIR__FANOUT_SCRATCH);
+  if (length > most) length = most;
+  *bytes = fanout->scratch;
+  /* Listeners in step ask for the same bytes one after the other. */
+  if (fanout->scratch != NULL && fanout->scratch_transform == transform &&
+      fanout->scratch_position == position && fanout->scratch_length == length)
+    return length;
+  if (fanout->scratch == NULL) {
+    fanout->scratch = weir__allocate(&fanout->allocator, WEIR__FANOUT_SCRATCH);
+    if (fanout->scratch == NULL) return 0;
+    *bytes = fanout->scratch;
+  }
+  struct iovec iov[2];
+  int pieces;
+  if (weir_log_peek(fanout->log, position, length, iov, &pieces) < 0) return 0;
+  uint8_t *to = fanout->scratch;
+  for (int i = 0; i < pieces; i++) {
+    weir_pcm_swap(to, iov[i].iov_base, iov[i].iov_len, (uint32_t)transform + 1);
+    to += iov[i].iov_len;
+  }
+  fanout->scratch_transform = transform;
+  fanout->scratch_position = position;
+  fanout->scratch_length = length;
+  return length;
+}

@@ -1,0 +1,282 @@
+/* source.c - what the kinds of source have in common. */
+#include "weir/source.h"
+
+#include "allocation.h"
+#include "fanout_state.h"
+#include "source_state.h"
+#include "weir/errors.h"
+
+#define RIFF_PREFIX 12u /* bytes that tell a WAV file */
+
+uint64_t weir__source_now(const weir_source_t *source) {
+  if (source->own_clock)
+    return source->options.clock(source->options.clock_context);
+  return uv_hrtime();
+}
+
+static void on_room(void *context) {
+  weir_source_t *source = context;
+  if (!source->held_by_room || source->closing) return;
+  source->held_by_room = 0;
+  if (!weir__source_is_held(source)) source->kind->go(source);
+}
+
+int weir__source_make(uv_loop_t *loop, weir_source_t **source,
+                      const weir_source_options_t *options,
+                      const weir__source_kind_t *kind) {
+  if (loop == NULL || options == NULL || options->size != sizeof *options ||
+      options->log == NULL || options->on_end == NULL)
+    return WEIR_EOPTION;
+  weir_allocator_t allocator = weir__allocator(options->allocator);
+  weir_source_t *made = weir__allocate(&allocator, sizeof *made);
+  if (made == NULL) return UV_ENOMEM;
+  made->magic = WEIR__SOURCE_MAGIC;
+  made->loop = loop;
+  made->kind = kind;
+  made->options = *options;
+  if (made->options.pace == 0) made->options.pace = WEIR_SOURCE_PACE_NS;
+  made->allocator = allocator;
+  made->own_clock = options->clock != NULL;
+  made->fd = -1;
+  made->left = UINT64_MAX;
+  made->last = weir__source_now(made);
+  if (options->detect_wav) {
+    made->header = weir__allocate(&allocator, WEIR_WAV_SCAN_MAX);
+    if (made->header == NULL) {
+      weir__release(&allocator, made, sizeof *made);
+      return UV_ENOMEM;
+    }
+  }
+  (void)uv_timer_init(loop, &made->timer);
+  made->timer.data = made;
+  uv_unref((uv_handle_t *)&made->timer);
+  made->handles = 1;
+  if (options->fanout != NULL)
+    weir__fanout_set_writer(options->fanout, on_room, made);
+  *source = made;
+  return 0;
+}
+
+/* ---- writing ---- */
+
+void weir__source_commit(weir_source_t *source, size_t bytes) {
+  (void)weir_log_commit(source->options.log, bytes);
+  source->bytes += bytes;
+  if (source->left != UINT64_MAX) source->left -= bytes;
+}
+
+void weir__source_published(weir_source_t *source) {
+  source->last = weir__source_now(source);
+  if (source->options.fanout != NULL)
+    weir_fanout_published(source->options.fanout);
+  if (!source->started && source->bytes > 0) {
+    source->started = 1;
+    if (source->options.on_first != NULL) source->options.on_first(source);
+  }
+}
+
+int weir__source_is_held(const weir_source_t *source) {
+  return source->held || source->held_by_room;
+}
+
+uint64_t weir__source_room(weir_source_t *source, uint64_t wanted) {
+  if (weir__source_is_held(source)) return 0;
+  if (source->options.fanout == NULL) return UINT64_MAX;
+  uint64_t room = weir_fanout_room(source->options.fanout, wanted);
+  if (room == 0) {
+    source->held_by_room = 1;
+    source->kind->halt(source);
+  }
+  return room;
+}
+
+void weir_source_hold(weir_source_t *source, int hold) {
+  if (source->held == (hold != 0) || source->closing) return;
+  source->held = hold != 0;
+  if (source->ended || source->held_by_room) return;
+  if (source->held)
+    source->kind->halt(source);
+  else
+    source->kind->go(source);
+}
+
+void weir_source_turn(weir_source_t *source) {
+  if (!source->ended && !source->closing) source->kind->turn(source);
+}
+
+/* ---- a WAV header at the start ---- */
+
+static void drop_header(weir_source_t *source) {
+  weir__release(&source->allocator, source->header, WEIR_WAV_SCAN_MAX);
+  source->header = NULL;
+}
+
+int weir__source_accept(weir_source_t *source,
+                        const weir_pcm_format_t *format) {
+  if (weir_pcm_equal(format, &source->options.format)) return 0;
+  if (source->options.on_format == NULL) return WEIR_EFORMAT;
+  int error = source->options.on_format(source, format);
+  if (error < 0) return error;
+  source->options.format = *format;
+  uint32_t unit = weir_log_unit(source->options.log);
+  return unit == weir_pcm_frame_bytes(format) ? 0 : WEIR_EFORMAT;
+}
+
+void weir_source_set_log(weir_source_t *source, weir_log_t *log,
+                         weir_fanout_t *fanout) {
+  if (source->options.fanout != NULL)
+    weir__fanout_set_writer(source->options.fanout, NULL, NULL);
+  source->options.log = log;
+  source->options.fanout = fanout;
+  if (fanout != NULL) weir__fanout_set_writer(fanout, on_room, source);
+}
+
+static void append(weir_source_t *source, const uint8_t *bytes, size_t length) {
+  if (length > source->left) length = (size_t)source->left;
+  weir_log_append(source->options.log, bytes, length);
+  source->bytes += length;
+  if (source->left != UINT64_MAX) source->left -= length;
+}
+
+int weir__source_take_header(weir_source_t *source, size_t length) {
+  source->header_length += length;
+  weir_wav_info_t info;
+  int found = weir_wav_parse(source->header, source->header_length, &info);
+  if (found == 0) return 0;
+  size_t offset = 0;
+  if (found == 1) {
+    int error = weir__source_accept(source, &info.format);
+    if (error < 0) return error;
+    offset = info.data_offset;
+    source->left = info.data_length;
+  } else if (found != WEIR_ENOTWAV) {
+    return found;
+  }
+  append(source, source->header + offset, source->header_length - offset);
+  drop_header(source);
+  return 1;
+}
+
+/* ---- ending ---- */
+
+static void end_in_header(weir_source_t *source) {
+  if (source->header_length >= RIFF_PREFIX) {
+    if (source->status == 0) source->status = WEIR_EWAVHEADER;
+  } else if (source->header_length > 0) {
+    /* Too short to be a WAV file: it is the stream. */
+    append(source, source->header, source->header_length);
+    weir__source_published(source);
+  }
+  drop_header(source);
+}
+
+static void on_end_timer(uv_timer_t *timer) {
+  weir_source_t *source = timer->data;
+  source->options.on_end(source, source->status);
+}
+
+void weir__source_end(weir_source_t *source, int status) {
+  if (source->ended || source->closing) return;
+  source->kind->halt(source);
+  source->ended = 1;
+  source->status = status;
+  if (source->header != NULL) end_in_header(source);
+  (void)weir_log_trim(source->options.log);
+  /* From the loop, so that the owner may close whatever it likes. */
+  (void)uv_timer_start(&source->timer, on_end_timer, 0, 0);
+}
+
+static void free_source(weir_source_t *source) {
+  void (*closed)(void *) = source->closed;
+  void *data = source->options.data;
+  weir_allocator_t allocator = source->allocator;
+  for (int i = 0; i < 2; i++)
+    weir__release(&allocator, source->blocks[i].bytes, WEIR_SOURCE_FILE_BLOCK);
+  if (source->header != NULL) drop_header(source);
+  source->magic = 0;
+  weir__release(&allocator, source, sizeof *source);
+  if (closed != NULL) closed(data);
+}
+
+void weir__source_release(weir_source_t *source) {
+  if (--source->handles == 0) free_source(source);
+}
+
+void weir__source_handle_closed(uv_handle_t *handle) {
+  weir__source_release(handle->data);
+}
+
+static void start_closing(weir_source_t *source) {
+  source->closing = 1;
+  if (source->options.fanout != NULL)
+    weir__fanout_set_writer(source->options.fanout, NULL, NULL);
+  uv_close((uv_handle_t *)&source->timer, weir__source_handle_closed);
+}
+
+void weir__source_discard(weir_source_t *source) {
+  start_closing(source);
+}
+
+void weir_source_close(weir_source_t *source, void (*closed)(void *data)) {
+  if (source == NULL || source->magic != WEIR__SOURCE_MAGIC || source->closing)
+    return;
+  source->closed = closed;
+  (void)weir_log_trim(source->options.log);
+  source->kind->close(source);
+  start_closing(source);
+}
+
+/* ---- pacing ---- */
+
+void weir__source_pace_start(weir_source_t *source, uint64_t byte_rate) {
+  source->byte_rate = byte_rate;
+  source->epoch = weir__source_now(source);
+  source->next_pace = source->epoch + source->options.pace;
+  source->paced = 0;
+}
+
+uint64_t weir__source_pace_due(weir_source_t *source) {
+  uint64_t now = weir__source_now(source);
+  uint64_t frame = weir_log_unit(source->options.log);
+  for (;;) {
+    uint64_t elapsed = now - source->epoch;
+    double bytes = (double)elapsed * (double)source->byte_rate / 1e9;
+    uint64_t total = (uint64_t)bytes;
+    total -= total % frame;
+    uint64_t due = total > source->paced ? total - source->paced : 0;
+    double late = (double)due * 1e9 / (double)source->byte_rate;
+    if (late <= (double)WEIR__SOURCE_MAX_LATE) return due;
+    /* The machine slept: go on from now instead of flooding. */
+    weir__source_pace_start(source, source->byte_rate);
+  }
+}
+
+static void on_pace(uv_timer_t *timer) {
+  weir_source_t *source = timer->data;
+  source->kind->turn(source);
+  if (!source->ended && !source->closing && !weir__source_is_held(source))
+    weir__source_pace_arm(source);
+}
+
+void weir__source_pace_arm(weir_source_t *source) {
+  if (source->own_clock) return;
+  uint64_t now = uv_hrtime();
+  while (source->next_pace <= now)
+    source->next_pace += source->options.pace;
+  uint64_t wait = (source->next_pace - now + 999999u) / 1000000u;
+  (void)uv_timer_start(&source->timer, on_pace, wait, 0);
+}
+
+/* ---- asking ---- */
+
+uint64_t weir_source_bytes(const weir_source_t *source) {
+  return source->bytes;
+}
+
+uint64_t weir_source_last(const weir_source_t *source) {
+  return source->last;
+}
+
+void *weir_source_data(const weir_source_t *source) {
+  return source->options.data;
+}
