@@ -24,7 +24,7 @@ typedef struct weir_histogram {
   uint64_t count;
   uint64_t sum;
   uint64_t max;
-  uint32_t buckets[WEIR_HISTOGRAM_BUCKETS];
+  uint64_t buckets[WEIR_HISTOGRAM_BUCKETS];
 } weir_histogram_t;
 
 WEIR_EXTERN void weir_histogram_reset(weir_histogram_t *histogram);
@@ -43,7 +43,9 @@ WEIR_EXTERN void weir_histogram_merge(weir_histogram_t *histogram,
 WEIR_EXTERN uint64_t weir_histogram_quantile(const weir_histogram_t *histogram,
                                              double q);
 
-/* How many recorded values are <= value, by bucket (for Prometheus `le`). */
+/* How many recorded values are <= value, by bucket (for Prometheus `le`): a
+ * value counts as its bucket's upper bound, as in a quantile, so that it may
+ * be missed when it lies less than 1/16 below `value`. */
 WEIR_EXTERN uint64_t weir_histogram_count_below(
     const weir_histogram_t *histogram, uint64_t value);
 

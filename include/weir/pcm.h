@@ -57,7 +57,8 @@ WEIR_EXTERN int weir_pcm_sample_parse(const char *name, size_t length,
 /*
  * Writes the header of an endless WAV stream: RIFF and data sizes are
  * 0xFFFFFFFF. s16le of one or two channels takes the 44-byte form; everything
- * else WAVE_FORMAT_EXTENSIBLE (68 bytes). `memory` holds at least
+ * else WAVE_FORMAT_EXTENSIBLE (68 bytes), with speaker positions for one or
+ * two channels and none stated for more. `memory` holds at least
  * WEIR_WAV_HEADER_MAX bytes. Returns the length, or WEIR_EOPTION.
  */
 WEIR_EXTERN int weir_wav_header(const weir_pcm_format_t *format,
@@ -66,7 +67,7 @@ WEIR_EXTERN int weir_wav_header(const weir_pcm_format_t *format,
 typedef struct weir_wav_info {
   weir_pcm_format_t format;
   size_t data_offset;   /* where samples begin, from the start of the file */
-  uint64_t data_length; /* bytes; UINT64_MAX when endless or not stated */
+  uint64_t data_length; /* bytes, as stated; UINT64_MAX when endless */
 } weir_wav_info_t;
 
 /*
@@ -77,8 +78,15 @@ typedef struct weir_wav_info {
  * are needed; WEIR_ENOTWAV when the bytes do not start a RIFF/WAVE file;
  * WEIR_EWAVHEADER when they do and it is damaged (no `fmt ` before `data`, a
  * contradictory `fmt `, no `data` within WEIR_WAV_SCAN_MAX bytes);
- * WEIR_EWAVFORMAT when the encoding is none of weir_pcm_sample_t.
- * RF64/BW64 (EBU Tech 3306) headers are accepted, and count as endless.
+ * WEIR_EWAVFORMAT when the encoding is none of weir_pcm_sample_t (also RIFX,
+ * and rates and channels out of range). What was returned for some bytes, if
+ * not 0, is returned for any more that follow them; *info is written with 1
+ * only.
+ *
+ * A data length of 0, or within 64 KiB of 2^31 or 2^32 from below (2^31
+ * included), counts as endless: it is what writers leave that cannot go back.
+ * RF64 and BW64 (EBU Tech 3306) take the length from ds64, 0 or none there
+ * being endless too.
  */
 WEIR_EXTERN WEIR_NODISCARD int weir_wav_parse(const uint8_t *bytes,
                                               size_t length,

@@ -26,7 +26,8 @@ WEIR_BEGIN_DECLS
  * Fills `memory` with `frames` frames of the sequence, the first being frame
  * number `first` since its start. Pure and stateless: the same numbers give
  * the same bytes. The caller's memory holds frames * weir_pcm_frame_bytes().
- * Cost: one sine per frame.
+ * A format that weir_pcm_check() refuses fills nothing. Cost: one sine per
+ * frame, and a cosine on the edges.
  */
 WEIR_EXTERN void weir_tone_fill(const weir_pcm_format_t *format,
                                 uint64_t first, size_t frames, void *memory);
