@@ -54,7 +54,7 @@ static void disarm(weir_fanout_t *fanout) {
   set_timer(fanout, 0, 0);
 }
 
-static void on_timer(uv_poll_t *timer, int status, int events) {
+void weir__fanout_on_timer(uv_poll_t *timer, int status, int events) {
   weir_fanout_t *fanout = timer->data;
   (void)status;
   (void)events;

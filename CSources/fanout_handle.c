@@ -34,6 +34,7 @@ static int open_timer(weir_fanout_t *fanout) {
     return error;
   }
   fanout->timer.data = fanout;
+  (void)uv_poll_start(&fanout->timer, UV_READABLE, weir__fanout_on_timer);
   uv_unref((uv_handle_t *)&fanout->timer);
   fanout->handles++;
   return 0;

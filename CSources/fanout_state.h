@@ -67,6 +67,9 @@ size_t weir__fanout_transformed(weir_fanout_t *fanout,
                                 weir_transform_t transform, uint64_t position,
                                 size_t length, const uint8_t **bytes);
 
+/* The timer fired: serves the slots that are due. */
+void weir__fanout_on_timer(uv_poll_t *timer, int status, int events);
+
 /* A handle of the fan-out was closed. */
 void weir__fanout_handle_closed(weir_fanout_t *fanout);
 
