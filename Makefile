@@ -1,10 +1,101 @@
-# Weir. `make run` starts it, `make test` proves it; the rest is below.
+# Weir. `make run` starts it, `make test` proves it; `make help` says the rest.
+#
+# The C core needs make, a C compiler and libuv, nothing more: packaging/core.mk.
+# Everything else is Swift's package manager, called with the right words.
 
-SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+# Where the toolchain's archive is usually unpacked; a Swift in PATH goes first.
+export PATH := $(PATH):/opt/swift/usr/bin
 
 include packaging/core.mk
 
+SWIFT ?= swift
+STAGES := packaging/stages
+
 .PHONY: help
-.DEFAULT_GOAL := help
 help:
-	@echo "make run | test | core | bench | lint | fuzz | prove | install"
+	@sed -n 's/^#: //p' $(MAKEFILE_LIST)
+
+# --- Running -----------------------------------------------------------------
+
+#: make run [ARGS=...]   build, then `weir serve ARGS` on built-in defaults
+#: make release          the program, optimised: .build/release/weir
+.PHONY: run release
+run: setup-run release
+	@exec .build/release/weir serve $(ARGS)
+
+# The Swift runtime is linked in: the program runs where there is no Swift.
+RELEASE_FLAGS := -c release --static-swift-stdlib
+release:
+	$(SWIFT) build $(RELEASE_FLAGS) --product weir
+
+# setup-run, setup-test, ...: installs what is missing, silent when nothing is.
+.PHONY: setup-run setup-test setup-lint setup-bench setup-core setup-all
+setup-run setup-test setup-lint setup-bench setup-core setup-all: setup-%:
+	@packaging/setup $*
+
+# --- Testing -----------------------------------------------------------------
+
+#: make test             every test, 15 minutes at most
+#: make core [TEST=x]    the C core and its tests: a C compiler and libuv only
+#: make swift-test       the tests in Swift
+.PHONY: test swift-test
+TEST_STAGES = core swift-test
+test: setup-test
+	@$(STAGES) test $(TEST_STAGES)
+
+swift-test:
+	@packaging/swift-test $@ $(TEST_FLAGS)
+
+# Sanitizers: the core under clang's, then the Swift tests with a build
+# directory of their own. UBSan traps in the C part of a Swift build, since its
+# runtime is not linked there.
+#: make asan | tsan      the tests under AddressSanitizer + UBSan, ThreadSanitizer
+.PHONY: asan asan-core asan-swift tsan tsan-core tsan-swift
+asan:
+	@$(STAGES) $@ asan-core asan-swift
+asan-core:
+	@$(MAKE) core CC=clang SANITIZE=address,undefined
+asan-swift: export ASAN_OPTIONS ?= detect_leaks=0
+asan-swift:
+	@packaging/swift-test $@ --sanitize=address --scratch-path .build-asan \
+	  -Xcc -fsanitize=undefined -Xcc -fsanitize-trap=undefined $(TEST_FLAGS)
+
+tsan:
+	@$(STAGES) $@ tsan-core tsan-swift
+tsan-core:
+	@$(MAKE) core CC=clang SANITIZE=thread
+tsan-swift: export TSAN_OPTIONS ?= halt_on_error=1
+tsan-swift:
+	@packaging/swift-test $@ --sanitize=thread --scratch-path .build-tsan \
+	  $(TEST_FLAGS)
+
+#: make traits           the build without the optional libraries
+.PHONY: traits
+traits:
+	$(SWIFT) build --disable-default-traits --scratch-path .build-traits \
+	  --product weir
+	.build-traits/debug/weir version
+
+# --- Long runs, by hand ------------------------------------------------------
+
+#: make prove            full counts, long fuzzing, memory: hours
+.PHONY: prove prove-core
+PROVE_SCALE ?= 100
+PROVE_STAGES = prove-core
+prove: setup-all release
+	@$(STAGES) $@ $(PROVE_STAGES)
+prove-core:
+	@WEIR_SCALE=$(PROVE_SCALE) $(MAKE) core
+
+# --- The rest ----------------------------------------------------------------
+
+include packaging/lint.mk packaging/install.mk
+# Each adds its stages to TEST_STAGES and PROVE_STAGES.
+-include packaging/fuzz.mk packaging/peers.mk packaging/bench.mk
+
+#: make clean            removes what was built
+.PHONY: clean
+clean:
+	rm -rf build .build .build-asan .build-tsan .build-traits
