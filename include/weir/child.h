@@ -3,8 +3,17 @@
  *
  * A child runs in its own process group, dies with the process that started
  * it (PR_SET_PDEATHSIG, re-checked after fork), is watched through a pidfd
- * (Linux 5.3) and always reaped by its own number: the host's SIGCHLD handler
- * and its other children are left alone. Nothing passes through a shell.
+ * (Linux 5.4) and always reaped by it: the host's SIGCHLD handler and its
+ * other children are left alone. Nothing passes through a shell. It inherits
+ * no descriptor but 0, 1 and 2, no blocked or ignored signal.
+ *
+ * Limits, all of PR_SET_PDEATHSIG. The signal goes to the child alone, not to
+ * what it has started in turn; a grandchild that writes to stdout meets a
+ * closed pipe instead. It comes when the thread that called weir_child_spawn()
+ * ends, so a loop's thread that ends takes its children with it. A program
+ * that is set-user-ID or has file capabilities does not get it.
+ *
+ * When the child has ended, what is left in its process group is killed.
  */
 #ifndef WEIR_CHILD_H
 #define WEIR_CHILD_H
@@ -33,8 +42,9 @@ typedef struct weir_child_exit {
 
 typedef struct weir_child_options {
   size_t size;
-  const char *const *arguments;   /* arguments[0] is looked up in PATH; NULL
-                                     at the end */
+  /* NULL at the end. Without a slash, arguments[0] is looked up in the PATH
+   * of the child's environment, or in /usr/local/bin:/usr/bin:/bin. */
+  const char *const *arguments;
   const char *const *environment; /* NULL: the parent's */
   const char *directory;          /* NULL: the parent's */
   /* Set the read end of stdout's pipe to hold this many bytes (F_SETPIPE_SZ,
@@ -44,13 +54,17 @@ typedef struct weir_child_options {
    * after as long again. Milliseconds, default 2000. */
   uint32_t stop_grace;
   /* A line of stderr, without its end, unprintable bytes replaced by '?', not
-   * NUL-terminated; valid during the call. Past WEIR_CHILD_LINE_RATE lines in
-   * a second the rest is kept but not handed over; the next line that is has
-   * `suppressed` > 0. May be NULL. */
+   * NUL-terminated; valid during the call. CR, LF or both end it; empty ones
+   * are left out; well-formed UTF-8 counts as printable. Past
+   * WEIR_CHILD_LINE_RATE lines in a second the rest is kept but not handed
+   * over; the next line that is has `suppressed` > 0. The very last line is
+   * handed over whatever the rate, before on_exit. May be NULL. */
   void (*on_line)(weir_child_t *child, const char *line, size_t length,
                   uint32_t suppressed);
   /* The child has been reaped and its stderr read to the end (or for at most
-   * 100 ms more, when a grandchild holds it). Called once. Required. */
+   * 100 ms more, when a grandchild holds it). Called once. Both fields of
+   * `how` say nothing (-1, 0) when the host ignores SIGCHLD or has reaped the
+   * child itself. Required. */
   void (*on_exit)(weir_child_t *child, const weir_child_exit_t *how);
   const weir_allocator_t *allocator;
   void *data;
@@ -60,8 +74,11 @@ typedef struct weir_child_options {
  * Starts a child. On success *child is the handle and *stdout_fd the read end
  * of its standard output, non-blocking, close-on-exec, now the caller's.
  * Standard input is /dev/null. A program that cannot be executed is reported
- * here: UV_ENOENT, UV_EACCES, ... Also UV_EMFILE, UV_ENOMEM, UV_EAGAIN,
- * WEIR_EOPTION. Nothing is left behind on failure.
+ * here: UV_ENOENT, UV_EACCES, WEIR_ENOEXEC (a script without #!, a program of
+ * another machine), UV_ENOTDIR when `directory` does not exist, ... Also
+ * UV_EMFILE, UV_ENOMEM, UV_EAGAIN, UV_ENOSYS before Linux 5.4, WEIR_EOPTION.
+ * Nothing is left behind on failure. Returns when the program executes, so a
+ * program on a slow disk holds up the loop for as long.
  */
 WEIR_EXTERN WEIR_NODISCARD int weir_child_spawn(
     uv_loop_t *loop, weir_child_t **child, int *stdout_fd,
@@ -83,9 +100,10 @@ WEIR_EXTERN pid_t weir_child_pid(const weir_child_t *child);
 WEIR_EXTERN void *weir_child_data(const weir_child_t *child);
 
 /*
- * Closes the handle. A child that still runs is killed and reaped before
- * `closed` (may be NULL) is called and the memory is freed; on_exit is not
- * called any more. May be called from on_line and on_exit.
+ * Closes the handle. A child that still runs is killed and reaped before the
+ * memory is freed and `closed` (may be NULL) is called with options.data; the
+ * loop is kept alive until then. on_line and on_exit are not called any more.
+ * May be called from on_line and on_exit. NULL is a no-op.
  */
 WEIR_EXTERN void weir_child_close(weir_child_t *child,
                                   void (*closed)(void *data));

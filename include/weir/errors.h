@@ -25,7 +25,8 @@ WEIR_BEGIN_DECLS
   XX(EHTTPVERSION, -20042, "an HTTP version that is not supported")           \
   XX(EHTTPLENGTH, -20043, "conflicting or malformed message length")          \
   XX(EHTTPCODING, -20044, "a transfer coding that is not supported")          \
-  XX(EHTTPHOST, -20045, "a missing, repeated or malformed Host")
+  XX(EHTTPHOST, -20045, "a missing, repeated or malformed Host")              \
+  XX(ENOEXEC, -20050, "not a program this machine can execute")
 
 typedef enum {
 #define XX(name, number, text) WEIR_##name = number,

@@ -1,0 +1,33 @@
+/* exec.h - fork and execve, for child.c. */
+#ifndef WEIR_EXEC_H
+#define WEIR_EXEC_H
+
+#include <sys/types.h>
+
+#include "weir/allocator.h"
+
+typedef struct weir__exec {
+  const char *const *arguments;   /* NULL at the end, at least one */
+  const char *const *environment; /* NULL: the parent's */
+  const char *directory;          /* NULL: the parent's */
+  int input;                      /* become 0, 1 and 2; all above 2 */
+  int output;
+  int error;
+} weir__exec_t;
+
+/* A pipe, both ends close-on-exec and above 2 also where the process runs
+ * without standard descriptors. 0 or a negative error. */
+int weir__exec_pipe(int ends[2]);
+
+/* /dev/null for reading, in the same manner. The descriptor or an error. */
+int weir__exec_null(void);
+
+/*
+ * Starts a program in a process group of its own that is killed with the
+ * calling thread, and waits until it executes. 0, or a negative error with no
+ * process left behind. The allocator is used during the call only.
+ */
+int weir__exec(const weir__exec_t *exec, const weir_allocator_t *allocator,
+               pid_t *pid);
+
+#endif
