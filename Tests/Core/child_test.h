@@ -86,7 +86,8 @@ static inline void test_run_until(uv_loop_t *loop, const int *flag) {
   uv_timer_t deadline;
   uv_timer_init(loop, &deadline);
   uv_timer_start(&deadline, test_on_deadline, TEST_DEADLINE_MS, 0);
-  while (*flag == 0) uv_run(loop, UV_RUN_ONCE);
+  while (*flag == 0)
+    uv_run(loop, UV_RUN_ONCE);
   uv_close((uv_handle_t *)&deadline, NULL);
   uv_run(loop, UV_RUN_NOWAIT);
 }
