@@ -20,7 +20,11 @@ func onThread(_ body: @escaping @Sendable () -> Void) {
     }
     var thread = pthread_t()
     let box = Unmanaged.passRetained(Box(body)).toOpaque()
-    let status = pthread_create(&thread, nil, { Unmanaged<Box>.fromOpaque($0!).takeRetainedValue().body(); return nil }, box)
+    let status = pthread_create(
+        &thread, nil,
+        {
+            Unmanaged<Box>.fromOpaque($0!).takeRetainedValue().body(); return nil
+        }, box)
     precondition(status == 0)
     pthread_detach(thread)
 }
@@ -35,7 +39,9 @@ func withDirectory<Value>(_ body: (String) throws -> Value) throws -> Value {
 }
 
 /// Runs a program and returns its exit status and what it printed.
-func runProgram(_ arguments: [String], environment: [String] = [], input: String = "") -> (status: Int32, output: String) {
+func runProgram(_ arguments: [String], environment: [String] = [], input: String = "") -> (
+    status: Int32, output: String
+) {
     var output: [Int32] = [0, 0]
     var feed: [Int32] = [0, 0]
     let kind = Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue)
