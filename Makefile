@@ -64,8 +64,11 @@ asan-swift:
 
 tsan:
 	@$(STAGES) $@ tsan-core tsan-swift
+# ThreadSanitizer of Swift's clang knows libdispatch, and wants it linked.
 tsan-core:
-	@$(MAKE) core CC=clang SANITIZE=thread
+	@lib=$$(dirname "$$(readlink -f "$$(command -v $(SWIFT))")")/../lib/swift/linux; \
+	$(MAKE) core CC=clang SANITIZE=thread CORE_RUNTIME="-L$$lib -ldispatch \
+	  -lBlocksRuntime -Wl,-rpath,$$lib"
 tsan-swift: export TSAN_OPTIONS ?= halt_on_error=1
 tsan-swift:
 	@packaging/swift-test $@ --sanitize=thread --scratch-path .build-tsan \
