@@ -22,12 +22,12 @@ help:
 #: make run [ARGS=...]   build, then `weir serve ARGS` on built-in defaults
 #: make release          the program, optimised: .build/release/weir
 .PHONY: run release
-run: setup-run release
+run: release
 	@exec .build/release/weir serve $(ARGS)
 
 # The Swift runtime is linked in: the program runs where there is no Swift.
 RELEASE_FLAGS := -c release --static-swift-stdlib
-release:
+release: setup-run
 	$(SWIFT) build $(RELEASE_FLAGS) --product weir
 
 # setup-run, setup-test, ...: installs what is missing, silent when nothing is.
@@ -64,8 +64,11 @@ asan-swift:
 
 tsan:
 	@$(STAGES) $@ tsan-core tsan-swift
+# ThreadSanitizer of Swift's clang knows libdispatch, and wants it linked.
 tsan-core:
-	@$(MAKE) core CC=clang SANITIZE=thread
+	@lib=$$(dirname "$$(readlink -f "$$(command -v $(SWIFT))")")/../lib/swift/linux; \
+	$(MAKE) core CC=clang SANITIZE=thread CORE_RUNTIME="-L$$lib -ldispatch \
+	  -lBlocksRuntime -Wl,-rpath,$$lib"
 tsan-swift: export TSAN_OPTIONS ?= halt_on_error=1
 tsan-swift:
 	@packaging/swift-test $@ --sanitize=thread --scratch-path .build-tsan \
@@ -92,8 +95,10 @@ prove-core:
 # --- The rest ----------------------------------------------------------------
 
 include packaging/lint.mk packaging/install.mk
-# Each adds its stages to TEST_STAGES and PROVE_STAGES.
 -include packaging/fuzz.mk packaging/peers.mk packaging/bench.mk
+
+#: make bench [BENCH_FULL=1]   cost, latency and memory, beside others
+bench: setup-bench release
 
 #: make clean            removes what was built
 .PHONY: clean

@@ -2,6 +2,8 @@
 #   make core [CC=clang] [SANITIZE=address,undefined] [TEST=name] [WEIR_SCALE=n]
 
 SANITIZE ?=
+# What else a sanitizer's runtime wants to be linked with.
+CORE_RUNTIME ?=
 TEST ?= *
 comma := ,
 # One directory for each compiler and sanitizer: objects never mix.
@@ -14,7 +16,7 @@ CORE_CFLAGS := -std=c11 -D_GNU_SOURCE -O2 -g -fPIC -fvisibility=hidden \
 	$(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-sanitize-recover=all \
 	-fno-omit-frame-pointer)
 CORE_LIBS := $(shell pkg-config --libs libuv 2>/dev/null || echo -luv) \
-	-lm -lpthread
+	-lm -lpthread $(CORE_RUNTIME)
 CORE_OBJECTS := $(patsubst CSources/%.c,$(CORE_BUILD)/%.o,\
 	$(wildcard CSources/*.c))
 CORE_LIBRARY := $(CORE_BUILD)/libweir-core.a
