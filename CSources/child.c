@@ -281,9 +281,10 @@ static void on_gone(uv_timer_t *timer) {
  * known of the end of a child, so that is an error. */
 static int open_pidfd(weir_child_t *child) {
   siginfo_t info;
-  child->pidfd = (int)syscall(SYS_pidfd_open, child->pid, 0);
-  if (child->pidfd < 0)
-    return errno == ESRCH ? 0 : uv_translate_sys_error(errno);
+  int fd = (int)syscall(SYS_pidfd_open, child->pid, 0);
+  if (fd < 0) return errno == ESRCH ? 0 : uv_translate_sys_error(errno);
+  child->pidfd = weir__exec_lift(fd);
+  if (child->pidfd < 0) return child->pidfd;
   if (wait_child(child->pidfd, &info, WNOWAIT) == 0 || errno == ECHILD)
     return 0;
   close(child->pidfd);

@@ -56,8 +56,7 @@ typedef struct plan {
   pid_t parent;
 } plan_t;
 
-/* Moves a descriptor above 2, so that dup2 onto 0, 1, 2 cannot hit it. */
-static int lift(int fd) {
+int weir__exec_lift(int fd) {
   if (fd >= FIRST_INHERITED) return fd;
   int lifted = fcntl(fd, F_DUPFD_CLOEXEC, FIRST_INHERITED);
   int status = lifted < 0 ? uv_translate_sys_error(errno) : lifted;
@@ -68,8 +67,8 @@ static int lift(int fd) {
 int weir__exec_pipe(int ends[2]) {
   int made[2];
   if (pipe2(made, O_CLOEXEC) != 0) return uv_translate_sys_error(errno);
-  ends[0] = lift(made[0]);
-  ends[1] = lift(made[1]);
+  ends[0] = weir__exec_lift(made[0]);
+  ends[1] = weir__exec_lift(made[1]);
   if (ends[0] >= 0 && ends[1] >= 0) return 0;
   int status = ends[0] < 0 ? ends[0] : ends[1];
   if (ends[0] >= 0) close(ends[0]);
@@ -79,7 +78,7 @@ int weir__exec_pipe(int ends[2]) {
 
 int weir__exec_null(void) {
   int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
-  return fd < 0 ? uv_translate_sys_error(errno) : lift(fd);
+  return fd < 0 ? uv_translate_sys_error(errno) : weir__exec_lift(fd);
 }
 
 /* ---- In the child, async-signal-safe. ---- */

@@ -15,8 +15,12 @@ typedef struct weir__exec {
   int error;
 } weir__exec_t;
 
-/* A pipe, both ends close-on-exec and above 2 also where the process runs
- * without standard descriptors. 0 or a negative error. */
+/* Moves a descriptor above 2: a host may run without standard descriptors, and
+ * dup2 onto them must not hit it. The descriptor, close-on-exec, or a negative
+ * error with the given one closed. */
+int weir__exec_lift(int fd);
+
+/* A pipe, both ends close-on-exec and above 2. 0 or a negative error. */
 int weir__exec_pipe(int ends[2]);
 
 /* /dev/null for reading, in the same manner. The descriptor or an error. */

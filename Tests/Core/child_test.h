@@ -20,6 +20,18 @@
 /* How long anything may take before the test gives up. */
 #define TEST_DEADLINE_MS 60000
 
+/* Whether a sanitizer runs, whose own memory grows. */
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define TEST_SANITIZED 1
+#endif
+#elif defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define TEST_SANITIZED 1
+#endif
+#ifndef TEST_SANITIZED
+#define TEST_SANITIZED 0
+#endif
+
 static char test_self[4096];
 
 static inline void test_find_self(void) {
@@ -112,6 +124,35 @@ static inline size_t test_read_all(int fd, char *memory, size_t capacity) {
     length += (size_t)got;
     CHECK(length < capacity);
   }
+}
+
+/* Reads the child's stdout, blocking, up to and without a line feed. */
+static inline void test_read_line(int fd, char *line, size_t capacity) {
+  CHECK_EQ(fcntl(fd, F_SETFL, 0), 0);
+  for (size_t length = 0;; length++) {
+    CHECK(length < capacity);
+    CHECK_EQ(read(fd, line + length, 1), 1);
+    if (line[length] != '\n') continue;
+    line[length] = '\0';
+    return;
+  }
+}
+
+/* Resident memory in bytes. */
+static inline long test_resident(void) {
+  FILE *file = fopen("/proc/self/statm", "r");
+  long pages = 0;
+  CHECK(file != NULL);
+  CHECK_EQ(fscanf(file, "%*d %ld", &pages), 1);
+  fclose(file);
+  return pages * sysconf(_SC_PAGESIZE);
+}
+
+/* What WEIR_SCALE multiplies counts by. */
+static inline int test_scale(void) {
+  const char *scale = getenv("WEIR_SCALE");
+  int factor = scale == NULL ? 1 : atoi(scale);
+  return factor > 0 ? factor : 1;
 }
 
 /* Open descriptors of this process. */
