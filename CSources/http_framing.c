@@ -57,6 +57,20 @@ static int number(weir_slice_t digits, uint64_t most, uint64_t *value) {
   return 1;
 }
 
+/* HTAB is white space around a value, but parties differ on whether it is
+ * there: a length or a coding must not be hidden by one. `field` stands in a
+ * whole line, so its value ends before a CR. */
+static int has_tab_beside(const weir_http_field_t *field) {
+  const char *at = field->name.bytes + field->name.length + 1;
+  for (; at < field->value.bytes; at++) {
+    if (*at == '\t') return 1;
+  }
+  for (at += field->value.length; *at != '\r'; at++) {
+    if (*at == '\t') return 1;
+  }
+  return 0;
+}
+
 /* The length of a host without its port; 0 when it is none. Narrower than
  * RFC 3986: no escapes and no sub-delims, which no name in DNS has. */
 static size_t host_name(weir_slice_t host) {
@@ -158,13 +172,15 @@ static void note_field(census_t *census, weir_http_head_t *head,
       if (is(name, "Content-Length")) {
         census->lengths++;
         census->length_is_number =
-            number(value, LENGTH_MAX, &head->content_length);
+            number(value, LENGTH_MAX, &head->content_length) &&
+            !has_tab_beside(field);
       }
       break;
     case sizeof("Transfer-Encoding") - 1:
       if (is(name, "Transfer-Encoding")) {
         census->codings++;
-        census->coding_is_chunked = is(value, "chunked");
+        census->coding_is_chunked =
+            is(value, "chunked") && !has_tab_beside(field);
       }
       break;
     default:

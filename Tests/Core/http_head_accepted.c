@@ -63,9 +63,15 @@ static const http_head_case_t cases[] = {
            "PUT / 1.0 close length=3\n"
            "Expect=100-continue\n"
            "Content-Length=3\n"),
+    ACCEPT("spaces around a coding and tabs around a host",
+           "PUT / HTTP/1.1\r\nHost:\t a \t\r\nTransfer-Encoding:chunked  \r\n"
+           "\r\n",
+           "PUT / 1.1 keep-alive host=a chunked\n"
+           "Host=a\n"
+           "Transfer-Encoding=chunked\n"),
     ACCEPT("the largest length",
            "POST / HTTP/1.1\r\nHost: a\r\n"
-           "CONTENT-LENGTH:\t9223372036854775807 \t\r\n\r\n",
+           "CONTENT-LENGTH:  9223372036854775807  \r\n\r\n",
            "POST / 1.1 keep-alive host=a length=9223372036854775807\n"
            "Host=a\n"
            "CONTENT-LENGTH=9223372036854775807\n"),

@@ -23,6 +23,8 @@ static const http_head_case_t cases[] = {
     LENGTH("a space inside", "Content-Length: 1 2\r\n"),
     LENGTH("a fraction", "Content-Length: 5.0\r\n"),
     LENGTH("nothing", "Content-Length:\r\n"),
+    LENGTH("a tab before", "Content-Length: \t5\r\n"),
+    LENGTH("a tab after", "Content-Length: 5 \t\r\n"),
     LENGTH("quoted", "Content-Length: \"5\"\r\n"),
     LENGTH("superscript", "Content-Length: \xB2\r\n"),
     LENGTH("2^63", "Content-Length: 9223372036854775808\r\n"),
@@ -62,6 +64,8 @@ static const http_head_case_t cases[] = {
     CODING("chunkedx", "Transfer-Encoding: chunkedx\r\n"),
     CODING("identity", "Transfer-Encoding: identity\r\n"),
     CODING("nothing", "Transfer-Encoding:\r\n"),
+    CODING("a tab before", "Transfer-Encoding:\tchunked\r\n"),
+    CODING("a tab after", "Transfer-Encoding: chunked\t \r\n"),
     CODING("with obs-text", "Transfer-Encoding: chunked\x80\r\n"),
 
     /* These are hidden behind syntax, and end there. */

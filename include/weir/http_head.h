@@ -4,9 +4,10 @@
  * Source: RFC 9112 (syntax), RFC 9110 (fields, methods, Host). Stricter than
  * it asks, on purpose: no obs-fold, no bare CR or LF, no white space before a
  * colon or around a request line's parts, no control characters anywhere (HTAB
- * is white space in a value), no repeated or conflicting lengths, no
- * Transfer-Encoding other than exactly `chunked`, none at all with
- * Content-Length or in HTTP/1.0, Host exactly once in HTTP/1.1.
+ * is white space in a value, but not beside a length or a coding), no repeated
+ * or conflicting lengths, no Transfer-Encoding other than exactly `chunked`,
+ * none at all with Content-Length or in HTTP/1.0, Host exactly once in
+ * HTTP/1.1.
  *
  *   Target   "/path?query", "http://host/path", "https://host/path", or "*"
  *            for OPTIONS; CONNECT is refused. Characters are those of

@@ -1,0 +1,66 @@
+# Fuzzing the C core. Every Tests/Fuzz/*.c but replay.c is a target, and
+# Tests/Fuzz/corpus/TARGET/ holds the inputs that are kept for it.
+#   make fuzz [CC=clang]                              replays what is kept
+#   make fuzz-run SECONDS=600 [TARGET=http_head]      looks for more
+#   make fuzz-merge [TARGET=http_head]                keeps what was found
+
+SECONDS ?= 60
+TARGET ?=
+# The toolchain that brings Swift brings a clang that has libFuzzer.
+FUZZ_CLANG ?= $(firstword $(shell command -v clang) \
+	$(wildcard $(dir $(realpath $(shell command -v swift)))clang) clang)
+FUZZ_LENGTH ?= 20000
+FUZZ_SANITIZE := address,undefined
+FUZZ_TARGETS := $(filter-out replay,$(patsubst Tests/Fuzz/%.c,%,$(wildcard Tests/Fuzz/*.c)))
+FUZZ_CHOSEN := $(or $(TARGET),$(FUZZ_TARGETS))
+FUZZ_REPLAY := build/fuzz-replay-$(notdir $(CC))
+FUZZ_RUN := build/fuzz-run
+FUZZ_FOUND := build/fuzz-found
+FUZZ_FLAGS := $(filter-out -fsanitize=% -fno-sanitize-recover=%,$(CORE_CFLAGS)) \
+	-fno-sanitize-recover=all -fno-omit-frame-pointer
+FUZZ_OBJECTS := $(patsubst CSources/%.c,%.o,$(wildcard CSources/*.c))
+
+# An archive, so that a target links only what it reaches.
+$(FUZZ_REPLAY)/core/%.o: CSources/%.c
+	@mkdir -p $(@D)
+	$(CC) $(FUZZ_FLAGS) -fsanitize=$(FUZZ_SANITIZE) -c -o $@ $<
+$(FUZZ_REPLAY)/core.a: $(addprefix $(FUZZ_REPLAY)/core/,$(FUZZ_OBJECTS))
+	@rm -f $@
+	$(AR) rcs $@ $^
+$(FUZZ_REPLAY)/%: Tests/Fuzz/%.c Tests/Fuzz/replay.c $(FUZZ_REPLAY)/core.a
+	$(CC) $(FUZZ_FLAGS) -fsanitize=$(FUZZ_SANITIZE) -o $@ $^ $(CORE_LIBS)
+
+$(FUZZ_RUN)/core/%.o: CSources/%.c
+	@mkdir -p $(@D)
+	$(FUZZ_CLANG) $(FUZZ_FLAGS) -fsanitize=fuzzer-no-link,$(FUZZ_SANITIZE) -c -o $@ $<
+$(FUZZ_RUN)/core.a: $(addprefix $(FUZZ_RUN)/core/,$(FUZZ_OBJECTS))
+	@rm -f $@
+	$(AR) rcs $@ $^
+$(FUZZ_RUN)/%: Tests/Fuzz/%.c $(FUZZ_RUN)/core.a
+	$(FUZZ_CLANG) $(FUZZ_FLAGS) -fsanitize=fuzzer,$(FUZZ_SANITIZE) -o $@ $^ $(CORE_LIBS)
+
+.PHONY: fuzz fuzz-run fuzz-merge
+fuzz: $(addprefix $(FUZZ_REPLAY)/,$(FUZZ_TARGETS))
+	@set -e; for t in $(FUZZ_TARGETS); do $(FUZZ_REPLAY)/$$t Tests/Fuzz/corpus/$$t; done
+	@echo "fuzz: $(words $(FUZZ_TARGETS)) targets replayed"
+
+# What is found goes to build/fuzz-found, a crash beside it.
+fuzz-run: $(addprefix $(FUZZ_RUN)/,$(FUZZ_CHOSEN))
+	@set -e; for t in $(FUZZ_CHOSEN); do \
+	  mkdir -p $(FUZZ_FOUND)/$$t Tests/Fuzz/corpus/$$t; echo "== $$t, $(SECONDS) s"; \
+	  $(FUZZ_RUN)/$$t -max_total_time=$(SECONDS) -max_len=$(FUZZ_LENGTH) -print_final_stats=1 \
+	    $$(test ! -f Tests/Fuzz/$$t.dict || echo -dict=Tests/Fuzz/$$t.dict) \
+	    -artifact_prefix=$(FUZZ_FOUND)/$$t- $(FUZZ_FOUND)/$$t Tests/Fuzz/corpus/$$t; \
+	done
+
+# The smallest set of inputs with the same coverage, from both places.
+fuzz-merge: $(addprefix $(FUZZ_RUN)/,$(FUZZ_CHOSEN))
+	@set -e; for t in $(FUZZ_CHOSEN); do \
+	  rm -rf $(FUZZ_FOUND)/$$t-merged; mkdir -p $(FUZZ_FOUND)/$$t $(FUZZ_FOUND)/$$t-merged; \
+	  $(FUZZ_RUN)/$$t -merge=1 -max_len=$(FUZZ_LENGTH) $(FUZZ_FOUND)/$$t-merged \
+	    Tests/Fuzz/corpus/$$t $(FUZZ_FOUND)/$$t 2>&1 | tail -1; \
+	  rm -f Tests/Fuzz/corpus/$$t/*; mv $(FUZZ_FOUND)/$$t-merged/* Tests/Fuzz/corpus/$$t/; \
+	done
+
+-include $(patsubst %.o,$(FUZZ_REPLAY)/core/%.d,$(FUZZ_OBJECTS)) \
+	$(patsubst %.o,$(FUZZ_RUN)/core/%.d,$(FUZZ_OBJECTS))
