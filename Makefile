@@ -58,8 +58,10 @@ swift-test:
 .PHONY: asan asan-core asan-swift tsan tsan-core tsan-swift
 asan:
 	@$(STAGES) $@ asan-core asan-swift
+# (gold warns about each symbol of the sanitizer's runtime; lld does not.)
 asan-core:
-	@$(MAKE) core CC=clang SANITIZE=address,undefined
+	@$(MAKE) core CC=clang SANITIZE=address,undefined \
+	  CORE_RUNTIME=-fuse-ld=lld
 asan-swift: export ASAN_OPTIONS ?= detect_leaks=0
 asan-swift:
 	@packaging/swift-test $@ --sanitize=address --scratch-path .build-asan \
@@ -70,8 +72,8 @@ tsan:
 # ThreadSanitizer of Swift's clang knows libdispatch, and wants it linked.
 tsan-core:
 	@lib=$$(dirname "$$(readlink -f "$$(command -v $(SWIFT))")")/../lib/swift/linux; \
-	$(MAKE) core CC=clang SANITIZE=thread CORE_RUNTIME="-L$$lib -ldispatch \
-	  -lBlocksRuntime -Wl,-rpath,$$lib"
+	$(MAKE) core CC=clang SANITIZE=thread CORE_RUNTIME="-fuse-ld=lld \
+	  -L$$lib -ldispatch -lBlocksRuntime -Wl,-rpath,$$lib"
 tsan-swift: export TSAN_OPTIONS ?= halt_on_error=1
 tsan-swift:
 	@packaging/swift-test $@ --sanitize=thread --scratch-path .build-tsan \
