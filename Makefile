@@ -41,7 +41,10 @@ setup-run setup-test setup-lint setup-bench setup-core setup-all: setup-%:
 #: make core [TEST=x]    the C core and its tests: a C compiler and libuv only
 #: make swift-test       the tests in Swift
 .PHONY: test swift-test
-TEST_STAGES = core swift-test
+# What brings a fragment brings its stages.
+part = $(if $(wildcard packaging/$(1).mk),$(2))
+TEST_STAGES = core swift-test $(call part,peers,peers) \
+	$(call part,fuzz,fuzz) $(call part,bench,bench-check)
 test: setup-test
 	@$(STAGES) test $(TEST_STAGES)
 
@@ -55,8 +58,10 @@ swift-test:
 .PHONY: asan asan-core asan-swift tsan tsan-core tsan-swift
 asan:
 	@$(STAGES) $@ asan-core asan-swift
+# (gold warns about each symbol of the sanitizer's runtime; lld does not.)
 asan-core:
-	@$(MAKE) core CC=clang SANITIZE=address,undefined
+	@$(MAKE) core CC=clang SANITIZE=address,undefined \
+	  CORE_RUNTIME=-fuse-ld=lld
 asan-swift: export ASAN_OPTIONS ?= detect_leaks=0
 asan-swift:
 	@packaging/swift-test $@ --sanitize=address --scratch-path .build-asan \
@@ -67,8 +72,8 @@ tsan:
 # ThreadSanitizer of Swift's clang knows libdispatch, and wants it linked.
 tsan-core:
 	@lib=$$(dirname "$$(readlink -f "$$(command -v $(SWIFT))")")/../lib/swift/linux; \
-	$(MAKE) core CC=clang SANITIZE=thread CORE_RUNTIME="-L$$lib -ldispatch \
-	  -lBlocksRuntime -Wl,-rpath,$$lib"
+	$(MAKE) core CC=clang SANITIZE=thread CORE_RUNTIME="-fuse-ld=lld \
+	  -L$$lib -ldispatch -lBlocksRuntime -Wl,-rpath,$$lib"
 tsan-swift: export TSAN_OPTIONS ?= halt_on_error=1
 tsan-swift:
 	@packaging/swift-test $@ --sanitize=thread --scratch-path .build-tsan \
@@ -83,14 +88,25 @@ traits:
 
 # --- Long runs, by hand ------------------------------------------------------
 
-#: make prove            full counts, long fuzzing, memory: hours
-.PHONY: prove prove-core
+#: make prove            full counts, long fuzzing, full benchmarks: hours
+.PHONY: prove prove-core prove-swift prove-fuzz prove-bench prove-memory
 PROVE_SCALE ?= 100
-PROVE_STAGES = prove-core
+PROVE_FUZZ_SECONDS ?= 600
+PROVE_STAGES = prove-core prove-swift $(call part,peers,peers) \
+	$(call part,fuzz,prove-fuzz) $(call part,bench,prove-bench prove-memory)
+prove: export WEIR_SCALE = $(PROVE_SCALE)
+# Full counts outlast the time that a hung test is given.
+prove: export WEIR_TEST_TIMEOUT = 14400
 prove: setup-all release
 	@$(STAGES) $@ $(PROVE_STAGES)
-prove-core:
-	@WEIR_SCALE=$(PROVE_SCALE) $(MAKE) core
+prove-core: core
+prove-swift: swift-test
+prove-fuzz:
+	@$(MAKE) fuzz-run SECONDS=$(PROVE_FUZZ_SECONDS)
+prove-bench:
+	@$(MAKE) bench-fanout BENCH_FULL=1
+prove-memory:
+	@$(MAKE) bench-memory BENCH_FULL=1
 
 # --- The rest ----------------------------------------------------------------
 

@@ -1,11 +1,13 @@
 # The C core alone: a C compiler and libuv. No pkg-config, no Swift.
-#   make core [CC=clang] [SANITIZE=address,undefined] [TEST=name] [WEIR_SCALE=n]
+#   make core [CC=clang] [SANITIZE=address,undefined] [TEST=name] [V=1]
 
 SANITIZE ?=
 # What else a sanitizer's runtime wants to be linked with.
 CORE_RUNTIME ?=
 TEST ?= *
 comma := ,
+# What a rule does, in a few words; V=1 shows the whole command.
+say = $(if $(V),,@echo "$(1)"; )
 # One directory for each compiler and sanitizer: objects never mix.
 CORE_BUILD := build/core$(if $(filter-out cc gcc,$(CC)),-$(notdir $(firstword \
 	$(CC))))$(if $(SANITIZE),-$(subst $(comma),-,$(SANITIZE)))
@@ -23,17 +25,17 @@ CORE_LIBRARY := $(CORE_BUILD)/libweir-core.a
 CORE_TESTS := $(patsubst Tests/Core/%.c,$(CORE_BUILD)/tests/%,\
 	$(wildcard Tests/Core/$(TEST).c))
 
-$(CORE_BUILD)/%.o: CSources/%.c
+$(CORE_BUILD)/%.o: CSources/%.c packaging/core.mk
 	@mkdir -p $(@D)
-	$(CC) $(CORE_CFLAGS) -c -o $@ $<
+	$(call say,$(CC) $@)$(CC) $(CORE_CFLAGS) -c -o $@ $<
 
 $(CORE_LIBRARY): $(CORE_OBJECTS)
 	@rm -f $@
-	$(AR) rcs $@ $^
+	$(call say,$(AR) $@)$(AR) rcs $@ $^
 
 $(CORE_BUILD)/tests/%: Tests/Core/%.c $(CORE_LIBRARY)
 	@mkdir -p $(@D)
-	$(CC) $(CORE_CFLAGS) -o $@ $< $(CORE_LIBRARY) $(CORE_LIBS)
+	$(call say,$(CC) $@)$(CC) $(CORE_CFLAGS) -o $@ $< $(CORE_LIBRARY) $(CORE_LIBS)
 
 # Runs every test of the core; the last line says how many passed. A test that
 # hangs is ended after five minutes.
