@@ -1,0 +1,286 @@
+"""The servers that are compared. Each is started with one stream and torn down again."""
+
+import json
+import os
+import re
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from dataclasses import dataclass, field
+from pathlib import Path
+
+WINDOWS = {None: "auto", 0: 0}  # others are milliseconds
+START_TIMEOUT = 20  # seconds until a contender must serve
+
+
+@dataclass
+class Stream:
+    """What is served, and to how many."""
+
+    listeners: int
+    window: int | None = 0  # ms; None: Weir's own choice; Icecast has none
+    rate: int = 192_000  # bytes a second
+    interval: int = 20  # ms between two writes of the source
+    generator: list = field(default_factory=list)  # further options of the generator
+    server_cpu: int | None = None  # cores to stay on
+    source_cpu: int | None = None
+    slow_timeout: int = 30
+
+
+class Unavailable(Exception):
+    """The contender is not on this machine, or did not start."""
+
+
+def wait_for(what, condition):
+    """Polls until `condition()` is true."""
+    end = time.monotonic() + START_TIMEOUT
+    while not condition():
+        if time.monotonic() > end:
+            raise Unavailable(f"{what} did not come up within {START_TIMEOUT} s")
+        time.sleep(0.02)
+
+
+def read_url(process, log):
+    """The first http:// address that a server says it listens on."""
+    found = []
+
+    def look():
+        if process.poll() is not None:
+            raise Unavailable(f"it exited with {process.returncode}: {log.read_text()[-500:]}")
+        match = re.search(r"http://(127\.0\.0\.1:\d+)", log.read_text())
+        if match:
+            found.append(match[1])
+        return bool(match)
+
+    wait_for(process.args[0], look)
+    return found[0]
+
+
+class Contender:
+    """A server with one stream. Use as a context manager."""
+
+    name = ""
+
+    def __init__(self, programs, stream):
+        self.programs, self.stream = Path(programs), stream
+        self.processes = []
+        self.directory = Path(tempfile.mkdtemp(prefix="weir-bench-"))
+        self.server = self.url = None
+
+    def __enter__(self):
+        try:
+            self.start()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(self, *_):
+        self.stop()
+
+    def start(self):
+        raise NotImplementedError
+
+    def generator(self, *more):
+        stream = self.stream
+        command = [self.programs / "generator", "--rate", stream.rate, "--interval", stream.interval]
+        if stream.source_cpu is not None:
+            command += ["--cpu", stream.source_cpu]
+        return [str(word) for word in [*command, *stream.generator, *more]]
+
+    def spawn(self, command, cpu=None, **options):
+        """Starts a process that stop() will end."""
+        pin = None if cpu is None else lambda: os.sched_setaffinity(0, {cpu})
+        try:
+            process = subprocess.Popen([str(word) for word in command], preexec_fn=pin, **options)
+        except OSError as error:
+            raise Unavailable(str(error)) from error
+        self.processes.append(process)
+        return process
+
+    def spawn_server(self, command, **options):
+        """Starts the process whose cost is measured; its output goes to a file."""
+        self.log = self.directory / "server.log"
+        self.server = self.spawn(
+            command, self.stream.server_cpu, stdout=self.log.open("wb"), stderr=subprocess.STDOUT, **options
+        )
+        return self.server
+
+    def pids(self):
+        """Name -> process id of what costs CPU here, the server's first."""
+        return {"server": self.server.pid}
+
+    def stop(self):
+        for process in reversed(self.processes):
+            process.terminate()
+        for process in reversed(self.processes):
+            try:
+                process.wait(timeout=10)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+
+class PipeFed(Contender):
+    """A server that reads the stream from its standard input."""
+
+    def start_fed(self, command):
+        source = self.spawn(self.generator(), stdout=subprocess.PIPE)
+        self.source = source
+        server = self.spawn_server(command, stdin=source.stdout)
+        source.stdout.close()
+        self.url = f"http://{read_url(server, self.log)}/"
+
+    def pids(self):
+        return {"server": self.server.pid, "source": self.source.pid}
+
+
+class Bare(PipeFed):
+    """One non-blocking send per listener per window, nothing else: see bare.c."""
+
+    name = "bare"
+
+    def start(self):
+        self.start_fed([self.programs / "bare", "--window", self.stream.window or 0])
+
+
+class OldShape(PipeFed):
+    """The unbounded writer that Weir replaces: see old-shape.js."""
+
+    name = "old-shape"
+
+    def start(self):
+        if shutil.which("node") is None:
+            raise Unavailable("node is not installed")
+        self.start_fed(["node", Path(__file__).with_name("old-shape.js")])
+
+
+class Icecast(Contender):
+    """Icecast as Debian ships it, with the limits raised and no burst."""
+
+    name = "icecast"
+
+    def start(self):
+        if shutil.which("icecast2") is None:
+            raise Unavailable("icecast2 is not installed")
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        config = self.directory / "icecast.xml"
+        config.write_text(self.configuration(port))
+        if os.geteuid() == 0:  # it refuses to run as root; the package's own user
+            self.directory.chmod(0o755)
+            shutil.chown(self.directory, "icecast2", "icecast")
+        server = self.spawn_server(["icecast2", "-c", config])
+        self.url = f"http://127.0.0.1:{port}/bench"
+
+        def listening():
+            if server.poll() is not None:
+                raise Unavailable(f"icecast2 exited: {self.log.read_text()[-500:]}")
+            with socket.socket() as probe:
+                return probe.connect_ex(("127.0.0.1", port)) == 0
+
+        wait_for("icecast2", listening)
+        self.source = self.spawn(self.generator("--source", f"127.0.0.1:{port}/bench"))
+        wait_for("the mount", lambda: http_status(self.url) == 200)
+
+    def configuration(self, port):
+        clients = self.stream.listeners + 50
+        owner = "<changeowner><user>icecast2</user><group>icecast</group></changeowner>" if os.geteuid() == 0 else ""
+        return f"""<icecast>
+  <limits>
+    <clients>{clients}</clients><sources>2</sources><queue-size>1048576</queue-size>
+    <client-timeout>30</client-timeout><header-timeout>15</header-timeout><source-timeout>10</source-timeout>
+    <burst-on-connect>0</burst-on-connect><burst-size>0</burst-size>
+  </limits>
+  <authentication>
+    <source-password>hackme</source-password><relay-password>hackme</relay-password>
+    <admin-user>admin</admin-user><admin-password>hackme</admin-password>
+  </authentication>
+  <hostname>localhost</hostname>
+  <listen-socket><port>{port}</port><bind-address>127.0.0.1</bind-address></listen-socket>
+  <fileserve>0</fileserve>
+  <paths>
+    <basedir>/usr/share/icecast2</basedir><logdir>{self.directory}</logdir>
+    <webroot>/usr/share/icecast2/web</webroot><adminroot>/usr/share/icecast2/admin</adminroot>
+  </paths>
+  <logging><accesslog>access.log</accesslog><errorlog>error.log</errorlog><loglevel>2</loglevel></logging>
+  <security><chroot>0</chroot>{owner}</security>
+</icecast>
+"""
+
+    def pids(self):
+        return {"server": self.server.pid, "source": self.source.pid}
+
+
+class Weir(Contender):
+    """`weir serve` with one `exec` station whose child is the generator."""
+
+    name = "weir"
+    program = None  # set by the driver
+    route = "/live/bench.wav"
+
+    def start(self):
+        if self.program is None or not os.access(self.program, os.X_OK):
+            raise Unavailable(f"no program {self.program}")
+        config = self.directory / "weir.json"
+        config.write_text(json.dumps(self.configuration(), indent=2))
+        server = self.spawn_server(
+            [self.program, "serve", "--config", config, "--listen", "127.0.0.1:0", "--data", self.directory / "data"],
+            cwd=self.directory,
+        )
+        self.address = read_url(server, self.log)
+        self.url = f"http://{self.address}{self.route}"
+        wait_for("the station", lambda: self.station().get("state") == "live")
+
+    def configuration(self):
+        stream = self.stream
+        room = stream.listeners + 50
+        return {
+            "http": {"max_connections": room + 50, "connections_per_address": room + 50},
+            "limits": {"listeners": room},
+            "live": {
+                "stations": [
+                    {
+                        "name": "bench",
+                        "format": "pcm",
+                        "pcm": {"sample": "s16le", "rate": stream.rate // 4, "channels": 2},
+                        "source": {"kind": "exec", "command": self.generator(), "autostart": "always"},
+                        "window": WINDOWS.get(stream.window, f"{stream.window}ms"),
+                        "listeners": {"max": room, "alert": room},
+                        "slow": {"policy": "skip", "timeout": stream.slow_timeout},
+                    }
+                ]
+            },
+        }
+
+    def station(self):
+        """The station as GET /live shows it; empty while there is no answer."""
+        try:
+            with urllib.request.urlopen(f"http://{self.address}/live", timeout=2) as response:
+                return json.load(response)["stations"][0]
+        except (OSError, ValueError, LookupError):
+            return {}
+
+    def pids(self):
+        pids = {"server": self.server.pid}
+        children = Path(f"/proc/{self.server.pid}/task/{self.server.pid}/children").read_text().split()
+        if children:
+            pids["source"] = int(children[0])
+        return pids
+
+
+def http_status(url):
+    """The status of a GET, read no further than its head; 0 when there is none."""
+    try:
+        with urllib.request.urlopen(url, timeout=2) as response:
+            return response.status
+    except urllib.error.HTTPError as error:
+        return error.code
+    except OSError:
+        return 0
