@@ -199,7 +199,9 @@ static int plan_paths(plan_t *plan, const weir_allocator_t *allocator) {
   return 0;
 }
 
-/* Waits for end of file (0: the program runs) or the child's report. */
+/* Waits for end of file (0: the program runs) or the child's report. The end
+ * comes late if another thread forks just now without an exec: its copy of the
+ * pipe has to be closed, too. */
 static int read_report(int fd) {
   int status = 0;
   ssize_t got;

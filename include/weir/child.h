@@ -29,8 +29,8 @@
 WEIR_BEGIN_DECLS
 
 #define WEIR_CHILD_STDERR_KEPT 65536u /* bytes of stderr kept */
-#define WEIR_CHILD_LINE_MAX 4096u     /* longer stderr lines are cut in pieces */
-#define WEIR_CHILD_LINE_RATE 50u      /* lines handed to on_line a second */
+#define WEIR_CHILD_LINE_MAX    4096u /* longer stderr lines are cut in pieces */
+#define WEIR_CHILD_LINE_RATE   50u   /* lines handed to on_line a second */
 
 typedef struct weir_child weir_child_t;
 

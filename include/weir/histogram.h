@@ -17,7 +17,7 @@
 WEIR_BEGIN_DECLS
 
 #define WEIR_HISTOGRAM_SUB_BUCKETS 16
-#define WEIR_HISTOGRAM_BUCKETS 688 /* values up to 2^46 ns = 19.5 hours */
+#define WEIR_HISTOGRAM_BUCKETS     688 /* values up to 2^46 ns = 19.5 hours */
 
 /* Zero-initialise (or weir_histogram_reset) before use. Fields are private. */
 typedef struct weir_histogram {
@@ -46,8 +46,8 @@ WEIR_EXTERN uint64_t weir_histogram_quantile(const weir_histogram_t *histogram,
 /* How many recorded values are <= value, by bucket (for Prometheus `le`): a
  * value counts as its bucket's upper bound, as in a quantile, so that it may
  * be missed when it lies less than 1/16 below `value`. */
-WEIR_EXTERN uint64_t weir_histogram_count_below(
-    const weir_histogram_t *histogram, uint64_t value);
+WEIR_EXTERN uint64_t
+weir_histogram_count_below(const weir_histogram_t *histogram, uint64_t value);
 
 WEIR_EXTERN uint64_t weir_histogram_count(const weir_histogram_t *histogram);
 WEIR_EXTERN uint64_t weir_histogram_sum(const weir_histogram_t *histogram);

@@ -16,10 +16,10 @@
 WEIR_BEGIN_DECLS
 
 #define WEIR_PCM_MAX_CHANNELS 255u
-#define WEIR_PCM_MIN_RATE 1000u    /* Hz */
-#define WEIR_PCM_MAX_RATE 768000u  /* Hz */
-#define WEIR_WAV_HEADER_MAX 68u    /* bytes weir_wav_header() may need */
-#define WEIR_WAV_SCAN_MAX 65536u   /* bytes of chunks before `data` walked */
+#define WEIR_PCM_MIN_RATE     1000u   /* Hz */
+#define WEIR_PCM_MAX_RATE     768000u /* Hz */
+#define WEIR_WAV_HEADER_MAX   68u     /* bytes weir_wav_header() may need */
+#define WEIR_WAV_SCAN_MAX     65536u  /* bytes of chunks before `data` walked */
 
 typedef enum weir_pcm_sample {
   WEIR_PCM_S16LE = 1,

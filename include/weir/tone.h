@@ -19,7 +19,7 @@
 
 WEIR_BEGIN_DECLS
 
-#define WEIR_TONE_STEPS 4u
+#define WEIR_TONE_STEPS   4u
 #define WEIR_TONE_STEP_MS 500u
 
 /*
@@ -29,8 +29,8 @@ WEIR_BEGIN_DECLS
  * A format that weir_pcm_check() refuses fills nothing. Cost: one sine per
  * frame, and a cosine on the edges.
  */
-WEIR_EXTERN void weir_tone_fill(const weir_pcm_format_t *format,
-                                uint64_t first, size_t frames, void *memory);
+WEIR_EXTERN void weir_tone_fill(const weir_pcm_format_t *format, uint64_t first,
+                                size_t frames, void *memory);
 
 /* The frequency in Hz of step 0 ... WEIR_TONE_STEPS-1; 0 for any other. */
 WEIR_EXTERN double weir_tone_frequency(unsigned int step);
