@@ -23,7 +23,7 @@ $(BENCH_BUILD)/generator: $(BENCH_BUILD)/generator.o
 $(BENCH_BUILD)/bare: $(BENCH_BUILD)/bare.o
 	$(bench_program)
 $(BENCH_BUILD)/listeners: $(addprefix $(BENCH_BUILD)/,listeners.o connection.o \
-		report.o response.o stamps.o verify.o)
+		options.o report.o response.o stamps.o verify.o)
 	$(bench_program)
 $(BENCH_BUILD)/selftest: $(addprefix $(BENCH_BUILD)/,selftest.o stamps.o \
 		verify.o response.o)

@@ -84,7 +84,8 @@ static void take(struct client *client, struct connection *connection,
                  size_t length) {
   if (length == 0) return;
   uint64_t now = monotonic_ns();
-  if (connection->received == 0)
+  int reader = connection->kind == KIND_READER;
+  if (reader && connection->received == 0)
     latency_record(client->join, now - connection->opened);
   connection->received += length;
   if (!connection->sampled) return;
@@ -94,7 +95,7 @@ static void take(struct client *client, struct connection *connection,
   size_t carry = connection->verify != NULL
                      ? verify_feed(connection->verify, bytes, length)
                      : stamps_feed(&connection->stamps, bytes, length, now,
-                                   client->latency);
+                                   reader ? client->latency : NULL);
   memcpy(connection->carry, bytes + length - carry, carry);
   connection->carry_length = (uint8_t)carry;
 }
@@ -133,7 +134,7 @@ void connection_event(struct client *client, struct connection *connection,
                       uint32_t events) {
   if (connection->state == STATE_CONNECTING) send_request(client, connection);
   int ending = (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0;
-  if (connection->kind == KIND_STALLED) {
+  if (connection->kind == KIND_STALLED && !connection->awake) {
     /* It shows no end as long as bytes are unread before it, but a reset. */
     if ((events & EPOLLERR) && connection->fd >= 0) end(connection, ECONNRESET);
     return;
@@ -151,6 +152,11 @@ void connection_event(struct client *client, struct connection *connection,
     /* A short read empties the socket; what comes later is a new edge. */
     if (body && !ending && n < (ssize_t)CLIENT_READ_MAX) return;
   }
+}
+
+void connection_wake(struct client *client, struct connection *connection) {
+  connection->awake = 1;
+  if (connection->fd >= 0) connection_event(client, connection, EPOLLIN);
 }
 
 void connection_trickle(struct client *client, struct connection *connection) {

@@ -14,7 +14,7 @@
 enum connection_kind {
   KIND_READER,   /* reads whatever comes at once */
   KIND_TRICKLER, /* reads a few bytes at every tick */
-  KIND_STALLED   /* never reads */
+  KIND_STALLED   /* does not read, unless it is woken */
 };
 
 enum connection_state {
@@ -31,6 +31,7 @@ struct connection {
   uint8_t kind;
   uint8_t state;
   uint8_t sampled; /* its bytes are looked at; the others' are discarded */
+  uint8_t awake;   /* a stalled one that reads now */
   uint8_t carry_length;
   uint8_t carry[VERIFY_CARRY];
   int status; /* of the response; 0: none came */
@@ -70,6 +71,9 @@ void connection_event(struct client *client, struct connection *connection,
 
 /* A trickler takes its bytes. */
 void connection_trickle(struct client *client, struct connection *connection);
+
+/* A stalled one begins to read. */
+void connection_wake(struct client *client, struct connection *connection);
 
 /* The client leaves: checks what was still carried, and closes. */
 void connection_leave(struct connection *connection);

@@ -24,11 +24,24 @@ class Stream:
     listeners: int
     window: int | None = 0  # ms; None: Weir's own choice; Icecast has none
     rate: int = 192_000  # bytes a second
-    interval: int = 20  # ms between two writes of the source
+    interval: float = 20  # ms between two writes of the source
     generator: list = field(default_factory=list)  # further options of the generator
     server_cpu: int | None = None  # cores to stay on
     source_cpu: int | None = None
+    nice: int = 0  # of all that is started
     slow_timeout: int = 30
+
+
+def before_exec(nice, cpu):
+    """What a child does before it becomes the program, to be alone with its competitors on a busy machine."""
+
+    def prepare():
+        if nice:
+            os.setpriority(os.PRIO_PROCESS, 0, nice)
+        if cpu is not None:
+            os.sched_setaffinity(0, {cpu})
+
+    return prepare
 
 
 class Unavailable(Exception):
@@ -94,9 +107,9 @@ class Contender:
 
     def spawn(self, command, cpu=None, **options):
         """Starts a process that stop() will end."""
-        pin = None if cpu is None else lambda: os.sched_setaffinity(0, {cpu})
+        prepare = before_exec(self.stream.nice, cpu)
         try:
-            process = subprocess.Popen([str(word) for word in command], preexec_fn=pin, **options)
+            process = subprocess.Popen([str(word) for word in command], preexec_fn=prepare, **options)
         except OSError as error:
             raise Unavailable(str(error)) from error
         self.processes.append(process)

@@ -6,7 +6,8 @@
  *             [--sample 1] [--expect 192000] [--pattern stamp|position]
  *             [--frame 4] [--verify-out FILE] [--stall K] [--trickle K]
  *             [--trickle-bytes 64] [--stall-buffer 4096] [--sources M]
- *             [--connect-timeout 15] [--seed 1] [--cpu N] [--quiet]
+ *             [--wake-after S] [--connect-timeout 15] [--seed 1] [--cpu N]
+ *             [--quiet]
  *
  * Opens the connections, waits until each has a body or has failed, warms up,
  * then measures. Prints {"event": "measuring"} and {"event": "measured"} at
@@ -17,10 +18,11 @@
  * It reads edge-triggered, with one recv for each burst that arrives. Of
  * every `sample`-th reader the bytes are looked at; the others' are counted
  * and discarded in the kernel, so that one core can be a thousand listeners.
+ * Stalled ones read nothing until --wake-after seconds have passed since the
+ * start, and then all that comes; tricklers take some bytes ten times a second.
  */
 #include <arpa/inet.h>
 #include <errno.h>
-#include <getopt.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -28,21 +30,11 @@
 #include <sys/epoll.h>
 
 #include "connection.h"
+#include "options.h"
 #include "report.h"
 
 #define EVENTS  1024
 #define TICK_NS 100000000u /* of tricklers */
-
-struct options {
-  const char *url;
-  uint32_t count, stall, trickle, sources, sample, frame;
-  double seconds, warmup, ramp, join_within, expect, connect_timeout;
-  unsigned seed;
-  int positions, quiet, cpu;
-  int stall_buffer;
-  size_t trickle_bytes;
-  const char *verify_out;
-};
 
 struct run {
   struct options options;
@@ -50,6 +42,7 @@ struct run {
   struct connection *connections;
   uint64_t *join_at; /* ns after the start, ascending */
   uint32_t opened;
+  int woken;
   uint64_t start, next_tick;
   char request[512];
   struct latency latency, join;
@@ -67,140 +60,16 @@ static void fail(const char *what) {
   exit(1);
 }
 
-static void usage(const char *what) {
-  fprintf(stderr, "listeners: %s\n", what);
-  exit(2);
-}
-
-static void parse(struct options *options, int argc, char **argv) {
-  enum {
-    URL = 1,
-    COUNT,
-    SECONDS,
-    WARMUP,
-    RAMP,
-    JOIN,
-    SAMPLE,
-    EXPECT,
-    PATTERN,
-    FRAME,
-    OUT,
-    STALL,
-    TRICKLE,
-    TRICKLE_BYTES,
-    STALL_BUFFER,
-    SOURCES,
-    TIMEOUT,
-    SEED,
-    CPU,
-    QUIET
-  };
-  static const struct option names[] = {
-      {"url", 1, NULL, URL},
-      {"count", 1, NULL, COUNT},
-      {"seconds", 1, NULL, SECONDS},
-      {"warmup", 1, NULL, WARMUP},
-      {"ramp", 1, NULL, RAMP},
-      {"join-within", 1, NULL, JOIN},
-      {"sample", 1, NULL, SAMPLE},
-      {"expect", 1, NULL, EXPECT},
-      {"pattern", 1, NULL, PATTERN},
-      {"frame", 1, NULL, FRAME},
-      {"verify-out", 1, NULL, OUT},
-      {"stall", 1, NULL, STALL},
-      {"trickle", 1, NULL, TRICKLE},
-      {"trickle-bytes", 1, NULL, TRICKLE_BYTES},
-      {"stall-buffer", 1, NULL, STALL_BUFFER},
-      {"sources", 1, NULL, SOURCES},
-      {"connect-timeout", 1, NULL, TIMEOUT},
-      {"seed", 1, NULL, SEED},
-      {"cpu", 1, NULL, CPU},
-      {"quiet", 0, NULL, QUIET},
-      {NULL, 0, NULL, 0}};
-  for (int c; (c = getopt_long(argc, argv, "", names, NULL)) != -1;) {
-    switch (c) {
-      case URL:
-        options->url = optarg;
-        break;
-      case COUNT:
-        options->count = (uint32_t)atoi(optarg);
-        break;
-      case SECONDS:
-        options->seconds = atof(optarg);
-        break;
-      case WARMUP:
-        options->warmup = atof(optarg);
-        break;
-      case RAMP:
-        options->ramp = atof(optarg);
-        break;
-      case JOIN:
-        options->join_within = atof(optarg);
-        break;
-      case SAMPLE:
-        options->sample = (uint32_t)atoi(optarg);
-        break;
-      case EXPECT:
-        options->expect = atof(optarg);
-        break;
-      case PATTERN:
-        options->positions = strcmp(optarg, "position") == 0;
-        break;
-      case FRAME:
-        options->frame = (uint32_t)atoi(optarg);
-        break;
-      case OUT:
-        options->verify_out = optarg;
-        break;
-      case STALL:
-        options->stall = (uint32_t)atoi(optarg);
-        break;
-      case TRICKLE:
-        options->trickle = (uint32_t)atoi(optarg);
-        break;
-      case TRICKLE_BYTES:
-        options->trickle_bytes = (size_t)atol(optarg);
-        break;
-      case STALL_BUFFER:
-        options->stall_buffer = atoi(optarg);
-        break;
-      case SOURCES:
-        options->sources = (uint32_t)atoi(optarg);
-        break;
-      case TIMEOUT:
-        options->connect_timeout = atof(optarg);
-        break;
-      case SEED:
-        options->seed = (unsigned)atoi(optarg);
-        break;
-      case CPU:
-        options->cpu = atoi(optarg);
-        break;
-      case QUIET:
-        options->quiet = 1;
-        break;
-      default:
-        exit(2);
-    }
-  }
-  if (options->url == NULL || optind < argc) usage("wants --url and --count");
-  if (options->count == 0 || options->sample == 0 || options->frame == 0 ||
-      !(options->ramp > 0) || options->sources > 60000 ||
-      options->stall + options->trickle > options->count ||
-      options->trickle_bytes > CLIENT_READ_MAX)
-    usage("bad option value");
-}
-
 static void aim(struct run *run) {
   char host[64], path[256] = "/";
   unsigned port;
   if (sscanf(run->options.url, "http://%63[^:/]:%u%255s", host, &port, path) <
       2)
-    usage("--url wants http://ADDRESS:PORT/PATH");
+    options_wrong("--url wants http://ADDRESS:PORT/PATH");
   run->client.server.sin_family = AF_INET;
   run->client.server.sin_port = htons((uint16_t)port);
   if (inet_pton(AF_INET, host, &run->client.server.sin_addr) != 1)
-    usage("--url wants an IPv4 address");
+    options_wrong("--url wants an IPv4 address");
   snprintf(run->request, sizeof run->request,
            "GET %s HTTP/1.1\r\nHost: %s:%u\r\nUser-Agent: weir-bench\r\n"
            "Connection: close\r\n\r\n",
@@ -225,11 +94,13 @@ static void plan(struct run *run) {
   for (uint32_t i = 0; i < options->count; i++) {
     struct connection *connection = &run->connections[i];
     connection->fd = -1;
-    if (chosen(i, slow, options->count))
+    if (chosen(i, slow, options->count)) {
       connection->kind =
           chosen(others++, options->stall, slow) ? KIND_STALLED : KIND_TRICKLER;
-    else
+      connection->sampled = (uint8_t)options->positions;
+    } else {
       connection->sampled = readers++ % options->sample == 0;
+    }
     if (options->positions && connection->sampled) {
       connection->verify = calloc(1, sizeof *connection->verify);
       if (connection->verify == NULL) fail("memory");
@@ -240,6 +111,25 @@ static void plan(struct run *run) {
     run->join_at[i] = (uint64_t)(at * 1e9);
   }
   qsort(run->join_at, options->count, sizeof *run->join_at, ascending);
+}
+
+/* The slow ones' clock. Returns when it next has something to do. */
+static uint64_t serve_slow(struct run *run, uint64_t now) {
+  const struct options *options = &run->options;
+  uint64_t wake = run->start + (uint64_t)(options->wake_after * 1e9);
+  if (!run->woken && options->wake_after > 0 && now >= wake) {
+    run->woken = 1;
+    for (uint32_t i = 0; i < run->opened; i++)
+      if (run->connections[i].kind == KIND_STALLED)
+        connection_wake(&run->client, &run->connections[i]);
+  }
+  if (now >= run->next_tick) {
+    run->next_tick = now + TICK_NS;
+    for (uint32_t i = 0; i < run->opened; i++)
+      if (run->connections[i].kind == KIND_TRICKLER)
+        connection_trickle(&run->client, &run->connections[i]);
+  }
+  return run->next_tick;
 }
 
 /* One turn of the loop: joins that are due, ticks, events. */
@@ -254,14 +144,9 @@ static void turn(struct run *run, uint64_t until) {
   if (run->opened < run->options.count &&
       run->start + run->join_at[run->opened] < wake)
     wake = run->start + run->join_at[run->opened];
-  if (run->options.trickle > 0) {
-    if (now >= run->next_tick) {
-      run->next_tick = now + TICK_NS;
-      for (uint32_t i = 0; i < run->opened; i++)
-        if (run->connections[i].kind == KIND_TRICKLER)
-          connection_trickle(&run->client, &run->connections[i]);
-    }
-    if (run->next_tick < wake) wake = run->next_tick;
+  if (run->options.stall + run->options.trickle > 0) {
+    uint64_t next = serve_slow(run, now);
+    if (next < wake) wake = next;
   }
   int timeout = wake <= now ? 0 : (int)((wake - now) / 1000000u) + 1;
   int count = epoll_wait(run->client.epoll, events, EVENTS, timeout);
@@ -344,7 +229,7 @@ int main(int argc, char **argv) {
                                        .stall_buffer = 4096,
                                        .trickle_bytes = 64}};
   const struct options *options = &run.options;
-  parse(&run.options, argc, argv);
+  options_parse(&run.options, argc, argv);
   settle(options);
   aim(&run);
   run.client.epoll = epoll_create1(EPOLL_CLOEXEC);

@@ -5,17 +5,18 @@ import subprocess
 import threading
 from pathlib import Path
 
+from contenders import before_exec
 from machine import Snapshot
 
 
 class Client:
     """The load client, running. Reads its events; ends with the block."""
 
-    def __init__(self, programs, url, count, *options, cpu=None):
+    def __init__(self, programs, url, count, *options, nice=0, cpu=None):
         command = [Path(programs) / "listeners", "--url", url, "--count", count, "--quiet", *options]
-        if cpu is not None:
-            command += ["--cpu", cpu]
-        self.process = subprocess.Popen([str(word) for word in command], stdout=subprocess.PIPE, text=True)
+        self.process = subprocess.Popen(
+            [str(word) for word in command], stdout=subprocess.PIPE, text=True, preexec_fn=before_exec(nice, cpu)
+        )
 
     def __enter__(self):
         return self
@@ -55,13 +56,13 @@ def source_addresses(listeners):
     return min(200, max(1, listeners // 5))
 
 
-def measure(contender_class, programs, stream, seconds, warmup, ramp=1000, client_cpu=None):
+def measure(contender_class, programs, stream, seconds, warmup, ramp=1000):
     """Runs it once and returns what was found, as written to the results file."""
     with contender_class(programs, stream) as contender:
         options = ["--seconds", seconds, "--warmup", warmup, "--ramp", ramp]
         options += ["--sample", sample_for(stream.listeners), "--expect", stream.rate]
         options += ["--sources", source_addresses(stream.listeners)]
-        with Client(programs, contender.url, stream.listeners, *options, cpu=client_cpu) as client:
+        with Client(programs, contender.url, stream.listeners, *options, nice=stream.nice, cpu=stream.source_cpu) as client:
             pids = {**contender.pids(), "client": client.process.pid}
             ramping = stream.listeners / ramp + 20
             client.event("measuring", ramping + warmup + 10)

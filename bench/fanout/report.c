@@ -181,16 +181,16 @@ int report_verified(const struct report *report, const char *path) {
   for (uint32_t i = 0; i < report->count; i++) {
     const struct verify *verify = report->connections[i].verify;
     if (verify == NULL) continue;
-    fprintf(file,
-            "{\"listener\": %u, \"start\": %llu, \"length\": %llu, "
-            "\"contiguous\": %s, \"skipped\": %llu, \"torn\": %llu, "
-            "\"corrupt\": %llu, \"gaps\": [",
-            i, (unsigned long long)verify->start,
-            (unsigned long long)verify->length,
-            verify_contiguous(verify) ? "true" : "false",
-            (unsigned long long)verify->skipped,
-            (unsigned long long)verify->torn,
-            (unsigned long long)verify->corrupt);
+    fprintf(
+        file,
+        "{\"listener\": %u, \"status\": %d, \"start\": %llu, \"length\": %llu, "
+        "\"contiguous\": %s, \"skipped\": %llu, \"torn\": %llu, "
+        "\"corrupt\": %llu, \"gaps\": [",
+        i, report->connections[i].status, (unsigned long long)verify->start,
+        (unsigned long long)verify->length,
+        verify_contiguous(verify) ? "true" : "false",
+        (unsigned long long)verify->skipped, (unsigned long long)verify->torn,
+        (unsigned long long)verify->corrupt);
     for (uint64_t g = 0; g < verify->gaps && g < VERIFY_GAPS; g++)
       fprintf(file, "%s{\"at\": %llu, \"from\": %llu, \"to\": %llu}",
               g > 0 ? ", " : "", (unsigned long long)verify->gap[g].at,

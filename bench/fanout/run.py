@@ -20,6 +20,9 @@ from contenders import Bare, Icecast, Stream, Unavailable, Weir
 from measure import kept_every_listener, measure
 from tables import print_report
 
+# 1024 frames at 48 kHz, what FFmpeg writes at a time. No window is a multiple of it, so that a run meets every phase
+# between the source's clock and the server's; at 20 ms the two would keep whatever phase they started with.
+FFMPEG_INTERVAL = 1024 / 48
 CASES = ("windows", "few", "icecast", "many")
 
 # A case is a list of (label, contender, stream); its members take turns.
@@ -44,16 +47,20 @@ class Bench:
         self.missing = {}
         self.peer_count = None
         pins = (0, 1) if arguments.pin else (None, None)
-        self.base = Stream(self.sizes["listeners"], server_cpu=pins[0], source_cpu=pins[1])
+        self.base = Stream(
+            self.sizes["listeners"],
+            interval=arguments.interval,
+            server_cpu=pins[0],
+            source_cpu=pins[1],
+            nice=arguments.nice,
+        )
 
     def once(self, case, contender, stream, run):
         """One measurement, kept; None when the contender is not to be had."""
         if contender.name in self.missing:
             return None
         try:
-            result = measure(
-                contender, self.arguments.programs, stream, self.seconds, self.warmup, client_cpu=stream.source_cpu
-            )
+            result = measure(contender, self.arguments.programs, stream, self.seconds, self.warmup)
         except Unavailable as reason:
             self.missing[contender.name] = str(reason)
             print(f"skipped {contender.name}: {reason}", file=sys.stderr)
@@ -157,6 +164,8 @@ def parse():
     parser.add_argument("--seconds", type=float, help="measured in each run")
     parser.add_argument("--warmup", type=float, help="seconds before, with every listener there")
     parser.add_argument("--pin", action="store_true", help="server on core 0, source and client on core 1")
+    parser.add_argument("--nice", type=int, default=0, help="priority of servers, source and client (-15: a busy machine)")
+    parser.add_argument("--interval", type=float, default=FFMPEG_INTERVAL, help="ms between two writes of the source")
     parser.add_argument("--name", default="fanout", help="of the results file")
     parser.add_argument("--json", action="store_true", help="print the results file's text instead of tables")
     return parser.parse_args()
@@ -172,7 +181,7 @@ def main():
     except KeyboardInterrupt:
         print("stopped early", file=sys.stderr)
     name = arguments.name if arguments.full else f"{arguments.name}-short"
-    text = results.save(name, header, pinned=arguments.pin, skipped=bench.missing, results=bench.results)
+    text = results.save(name, header, pinned=arguments.pin, nice=arguments.nice, skipped=bench.missing, results=bench.results)
     if arguments.json:
         print(text)
     else:
