@@ -45,7 +45,15 @@ def before_exec(nice, cpu):
 
 
 class Unavailable(Exception):
-    """The contender is not on this machine, or did not start."""
+    """The contender is not on this machine."""
+
+
+class Failed(Exception):
+    """The contender, or the load client, did not do what it must; the last line it printed is the reason."""
+
+    def __init__(self, what, log=None):
+        lines = log.read_text(errors="replace").strip().splitlines() if log else []
+        super().__init__(f"{what}: {lines[-1]}" if lines else what)
 
 
 def wait_for(what, condition):
@@ -53,7 +61,7 @@ def wait_for(what, condition):
     end = time.monotonic() + START_TIMEOUT
     while not condition():
         if time.monotonic() > end:
-            raise Unavailable(f"{what} did not come up within {START_TIMEOUT} s")
+            raise Failed(f"{what} did not come up within {START_TIMEOUT} s")
         time.sleep(0.02)
 
 
@@ -63,13 +71,13 @@ def read_url(process, log):
 
     def look():
         if process.poll() is not None:
-            raise Unavailable(f"it exited with {process.returncode}: {log.read_text()[-500:]}")
+            raise Failed(f"it exited with {process.returncode}", log)
         match = re.search(r"http://(127\.0\.0\.1:\d+)", log.read_text())
         if match:
             found.append(match[1])
         return bool(match)
 
-    wait_for(process.args[0], look)
+    wait_for("the server", look)
     return found[0]
 
 
@@ -79,7 +87,7 @@ class Contender:
     name = ""
 
     def __init__(self, programs, stream):
-        self.programs, self.stream = Path(programs), stream
+        self.programs, self.stream = Path(programs).resolve(), stream
         self.processes = []
         self.directory = Path(tempfile.mkdtemp(prefix="weir-bench-"))
         self.server = self.url = None
@@ -194,7 +202,7 @@ class Icecast(Contender):
 
         def listening():
             if server.poll() is not None:
-                raise Unavailable(f"icecast2 exited: {self.log.read_text()[-500:]}")
+                raise Failed("icecast2 exited", self.log)
             with socket.socket() as probe:
                 return probe.connect_ex(("127.0.0.1", port)) == 0
 

@@ -5,7 +5,7 @@ import subprocess
 import threading
 from pathlib import Path
 
-from contenders import before_exec
+from contenders import Failed, before_exec
 from machine import Snapshot
 
 
@@ -38,7 +38,7 @@ class Client:
                     return event
         finally:
             guard.cancel()
-        raise RuntimeError(f"the load client ended before '{wanted}'")
+        raise Failed(f"the load client ended before '{wanted}'")
 
     def finish(self):
         """Ends the measuring now; the report."""

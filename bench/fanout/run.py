@@ -16,13 +16,14 @@ from pathlib import Path
 
 import machine
 import results
-from contenders import Bare, Icecast, Stream, Unavailable, Weir
+from contenders import Bare, Failed, Icecast, Stream, Unavailable, Weir
 from measure import kept_every_listener, measure
 from tables import print_report
 
 # 1024 frames at 48 kHz, what FFmpeg writes at a time. No window is a multiple of it, so that a run meets every phase
 # between the source's clock and the server's; at 20 ms the two would keep whatever phase they started with.
 FFMPEG_INTERVAL = 1024 / 48
+MOST_FAILURES = 3
 CASES = ("windows", "few", "icecast", "many")
 
 # A case is a list of (label, contender, stream); its members take turns.
@@ -45,6 +46,7 @@ class Bench:
         self.warmup = arguments.warmup or (3 if arguments.full else 1)
         self.results = []
         self.missing = {}
+        self.failures = []
         self.peer_count = None
         pins = (0, 1) if arguments.pin else (None, None)
         self.base = Stream(
@@ -65,6 +67,9 @@ class Bench:
             self.missing[contender.name] = str(reason)
             print(f"skipped {contender.name}: {reason}", file=sys.stderr)
             return None
+        except (Failed, OSError) as reason:
+            self.fail(case, contender, stream, run, str(reason))
+            return None
         result.update(case=case, run=run)
         self.results.append(result)
         latency = result["client"]["latency_ns"]
@@ -77,6 +82,22 @@ class Bench:
             file=sys.stderr,
         )
         return result
+
+    def fail(self, case, contender, stream, run, reason):
+        """Keeps a failed run, and gives a contender up that failed too often."""
+        print(f"{case} run {run + 1}: {contender.name} failed: {reason}", file=sys.stderr)
+        self.failures.append(
+            {
+                "case": case,
+                "contender": contender.name,
+                "listeners": stream.listeners,
+                "window_ms": stream.window,
+                "run": run,
+                "reason": reason,
+            }
+        )
+        if sum(failure["contender"] == contender.name for failure in self.failures) >= MOST_FAILURES:
+            self.missing[contender.name] = f"{MOST_FAILURES} runs failed, the last one: {reason}"
 
     def interleave(self, case, members):
         """A B A B ...: a change of the machine's mood meets all of them."""
@@ -180,12 +201,19 @@ def main():
         bench.run()
     except KeyboardInterrupt:
         print("stopped early", file=sys.stderr)
-    name = arguments.name if arguments.full else f"{arguments.name}-short"
-    text = results.save(name, header, pinned=arguments.pin, nice=arguments.nice, skipped=bench.missing, results=bench.results)
+    text = results.save(
+        arguments.name if arguments.full else f"{arguments.name}-short",
+        header,
+        pinned=arguments.pin,
+        nice=arguments.nice,
+        skipped=bench.missing,
+        failures=bench.failures,
+        results=bench.results,
+    )
     if arguments.json:
         print(text)
     else:
-        print_report(header, medians(bench.results), bench.sizes, bench.peer_count, bench.missing)
+        print_report(header, medians(bench.results), bench.sizes, bench.peer_count, bench.missing, bench.failures)
 
 
 if __name__ == "__main__":

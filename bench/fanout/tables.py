@@ -40,11 +40,13 @@ class Targets:
         self.add(wanted, f"{value:.2f}{unit}", value >= limit)
 
 
-def print_report(header, figures, sizes, peer_count, missing):
+def print_report(header, figures, sizes, peer_count, missing, failures):
     print(f"## Fan-out\n\n{header['cpu']}, {header['cores']} cores, Linux {header['kernel']}, {header['date']}, "
           f"revision {(header['revision'] or '?')[:12]}{' (modified)' if header['modified'] else ''}")
     for name, reason in missing.items():
         print(f"\n{name} was skipped: {reason}")
+    for failure in failures:
+        print("\n{contender} failed, {listeners} listeners, window {window_ms} ms: {reason}".format(**failure))
     targets = Targets()
     cost_table(figures, sizes, targets)
     latency_tables(figures, sizes, targets)
