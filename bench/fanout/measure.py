@@ -62,7 +62,8 @@ def measure(contender_class, programs, stream, seconds, warmup, ramp=1000):
         options = ["--seconds", seconds, "--warmup", warmup, "--ramp", ramp]
         options += ["--sample", sample_for(stream.listeners), "--expect", stream.rate]
         options += ["--sources", source_addresses(stream.listeners)]
-        with Client(programs, contender.url, stream.listeners, *options, nice=stream.nice, cpu=stream.source_cpu) as client:
+        priority = {"nice": stream.nice, "cpu": stream.source_cpu}
+        with Client(programs, contender.url, stream.listeners, *options, **priority) as client:
             pids = {**contender.pids(), "client": client.process.pid}
             ramping = stream.listeners / ramp + 20
             client.event("measuring", ramping + warmup + 10)

@@ -35,15 +35,16 @@ CASES = (("no listener", 0, 0), ("one that reads nothing", 1, 1), ("100, of whic
 
 def push(contender_class, programs, label, count, stalled, amount):
     """One case: what resident memory did while `amount` bytes went through."""
-    options = ["--flat-out", "--bytes", amount]
-    stream = Stream(count, window=None, generator=options, slow_timeout=3600)
+    source = ["--flat-out", "--bytes", amount]
+    stream = Stream(count, window=None, generator=source, slow_timeout=3600)
     contender = contender_class(programs, stream)
     gate, report = contender.directory / "go", contender.directory / "pushed.json"
     stream.generator += ["--hold-until", gate, "--report", report]
     with contender:
         if count == 0:
             return sample(contender, gate, report, label, count, stalled)
-        client = Client(programs, contender.url, count, "--stall", stalled, "--seconds", 0, "--warmup", 0, "--sample", 10)
+        options = ("--stall", stalled, "--seconds", 0, "--warmup", 0, "--sample", 10)
+        client = Client(programs, contender.url, count, *options)
         with client:
             client.event("measuring", 60)
             if isinstance(contender, Weir):

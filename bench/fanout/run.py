@@ -185,7 +185,7 @@ def parse():
     parser.add_argument("--seconds", type=float, help="measured in each run")
     parser.add_argument("--warmup", type=float, help="seconds before, with every listener there")
     parser.add_argument("--pin", action="store_true", help="server on core 0, source and client on core 1")
-    parser.add_argument("--nice", type=int, default=0, help="priority of servers, source and client (-15: a busy machine)")
+    parser.add_argument("--nice", type=int, default=0, help="of servers, source and client; -15 on a busy machine")
     parser.add_argument("--interval", type=float, default=FFMPEG_INTERVAL, help="ms between two writes of the source")
     parser.add_argument("--name", default="fanout", help="of the results file")
     parser.add_argument("--json", action="store_true", help="print the results file's text instead of tables")
