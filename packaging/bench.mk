@@ -5,7 +5,7 @@
 
 CC ?= cc
 PYTHON ?= python3
-WEIR ?= $(firstword $(wildcard .build/release/weir .build*/release/weir build/weir))
+WEIR ?= $(wildcard .build/release/weir)
 BENCH_BUILD := build/bench
 BENCH_CFLAGS := -std=c11 -D_GNU_SOURCE -O2 -g -MMD -MP \
 	-Wall -Wextra -Wconversion -Werror
@@ -40,6 +40,9 @@ bench-fanout: bench-programs bench-check
 bench-memory: bench-programs bench-check
 	$(PYTHON) bench/fanout/memory.py --programs $(BENCH_BUILD) $(BENCH_WEIR) \
 	  $(BENCH_MODE) $(BENCH_MEMORY_FLAGS)
-bench: bench-fanout bench-memory
+# One after the other, and after whatever else `bench` was told to wait for.
+bench:
+	@$(MAKE) --no-print-directory bench-fanout
+	@$(MAKE) --no-print-directory bench-memory
 
 -include $(wildcard $(BENCH_BUILD)/*.d)
