@@ -234,7 +234,7 @@ static int scan_head(scan_t *scan, place_t place) {
 
 /* Finds the place where a scan of the first `seen` bytes stopped. */
 static int scan_resumed(scan_t *scan, size_t seen) {
-  const char *stop = scan->at + seen;
+  const char *stop = scan->at + seen; /* RESUME_MIN or more from the start */
   int status = scan_empty_line(scan);
   if (status == FOUND) status = scan_method(scan);
   if (status != FOUND) return status;
@@ -244,7 +244,7 @@ static int scan_resumed(scan_t *scan, size_t seen) {
     /* The version and its CR, or the target, which holds no space. */
     const size_t back = 1 + VERSION_LENGTH + 1;
     const char *space = memrchr(stop - back, ' ', back);
-    if (space == NULL || space < scan->at) {
+    if (space == NULL) {
       scan->at = stop;
       return scan_head(scan, IN_TARGET);
     }

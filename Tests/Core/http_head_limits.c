@@ -86,6 +86,17 @@ static void test_value(void) {
           filled("GET / HTTP/1.0\r\nA:", 2000, "v", "\nv" END), 18 + 2000);
 }
 
+static void test_host(void) {
+  accepts("a host of 255", filled("GET / HTTP/1.0\r\nHost:", 255, "h", END));
+  char *long_host = filled("GET / HTTP/1.0\r\nHost:", 256, "h", END);
+  refuses("a host of 256", WEIR_EHTTPHOST, long_host, strlen(long_host) - 1);
+  accepts("a long absolute-form",
+          filled("GET http://a/", 4000, "a", " HTTP/1.0" END));
+  refuses("a user in a long absolute-form", WEIR_EHTTPHOST,
+          filled("GET http://u@a/", 4000, "a", " HTTP/1.0\r\nA: b" END),
+          15 + 4000 + 9 + 1);
+}
+
 static void test_fields(void) {
   accepts("100 fields", filled("GET / HTTP/1.0\r\n", 100, "a:\r\n", "\r\n"));
   accepts("100 long fields",
@@ -123,6 +134,7 @@ int main(void) {
   test_target();
   test_name();
   test_value();
+  test_host();
   test_fields();
   test_head();
   return 0;
