@@ -52,7 +52,9 @@ swift-test:
 	@packaging/swift-test $@ $(TEST_FLAGS)
 
 # Sanitizers: the core under clang's, then the Swift tests with a build
-# directory of their own. UBSan traps in the C part of a Swift build, since its
+# directory of their own: inside .build, because the package manager takes any
+# other place in here for content of the core's target, and loses its way at
+# the second build. UBSan traps in the C part of a Swift build, since its
 # runtime is not linked there.
 #: make asan | tsan      the tests under AddressSanitizer + UBSan, ThreadSanitizer
 .PHONY: asan asan-core asan-swift tsan tsan-core tsan-swift
@@ -64,7 +66,7 @@ asan-core:
 	  CORE_RUNTIME=-fuse-ld=lld
 asan-swift: export ASAN_OPTIONS ?= detect_leaks=0
 asan-swift:
-	@packaging/swift-test $@ --sanitize=address --scratch-path .build-asan \
+	@packaging/swift-test $@ --sanitize=address --scratch-path .build/asan \
 	  -Xcc -fsanitize=undefined -Xcc -fsanitize-trap=undefined $(TEST_FLAGS)
 
 tsan:
@@ -76,15 +78,15 @@ tsan-core:
 	  -L$$lib -ldispatch -lBlocksRuntime -Wl,-rpath,$$lib"
 tsan-swift: export TSAN_OPTIONS ?= halt_on_error=1
 tsan-swift:
-	@packaging/swift-test $@ --sanitize=thread --scratch-path .build-tsan \
+	@packaging/swift-test $@ --sanitize=thread --scratch-path .build/tsan \
 	  $(TEST_FLAGS)
 
 #: make traits           the build without the optional libraries
 .PHONY: traits
 traits:
-	$(SWIFT) build --disable-default-traits --scratch-path .build-traits \
+	$(SWIFT) build --disable-default-traits --scratch-path .build/traits \
 	  --product weir
-	.build-traits/debug/weir version
+	.build/traits/debug/weir version
 
 # --- Long runs, by hand ------------------------------------------------------
 
@@ -119,4 +121,4 @@ bench: setup-bench release
 #: make clean            removes what was built
 .PHONY: clean
 clean:
-	rm -rf build .build .build-asan .build-tsan .build-traits
+	rm -rf build .build
