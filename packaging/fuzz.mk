@@ -1,8 +1,9 @@
 # Fuzzing the C core. Every Tests/Fuzz/*.c but replay.c is a target, and
 # Tests/Fuzz/corpus/TARGET/ holds the inputs that are kept for it.
-#   make fuzz [CC=clang]                              replays what is kept
-#   make fuzz-run SECONDS=600 [TARGET=http_head]      looks for more
-#   make fuzz-merge [TARGET=http_head]                keeps what was found
+
+#: make fuzz             replays the inputs that are kept, under ASan and UBSan
+#: make fuzz-run [SECONDS=600] [TARGET=x]   looks for more, with libFuzzer
+#: make fuzz-merge [TARGET=x]   keeps of those found what covers more
 
 SECONDS ?= 60
 TARGET ?=
@@ -41,8 +42,12 @@ $(FUZZ_RUN)/%: Tests/Fuzz/%.c $(FUZZ_RUN)/core.a
 
 .PHONY: fuzz fuzz-run fuzz-merge
 fuzz: $(addprefix $(FUZZ_REPLAY)/,$(FUZZ_TARGETS))
-	@set -e; for t in $(FUZZ_TARGETS); do $(FUZZ_REPLAY)/$$t Tests/Fuzz/corpus/$$t; done
-	@echo "fuzz: $(words $(FUZZ_TARGETS)) targets replayed"
+	@passed=0; failed=0; for t in $(FUZZ_TARGETS); do \
+	  corpus=Tests/Fuzz/corpus/$$t; \
+	  if $(FUZZ_REPLAY)/$$t $$corpus; then passed=$$((passed+1)); continue; fi; \
+	  failed=$$((failed+1)); for f in $$corpus/*; do \
+	    $(FUZZ_REPLAY)/$$t $$f >/dev/null 2>&1 || echo "FAILED $$t $$f"; done; \
+	done; echo "fuzz: $$passed passed, $$failed failed"; test $$failed -eq 0
 
 # What is found goes to build/fuzz-found, a crash beside it.
 fuzz-run: $(addprefix $(FUZZ_RUN)/,$(FUZZ_CHOSEN))
@@ -53,13 +58,13 @@ fuzz-run: $(addprefix $(FUZZ_RUN)/,$(FUZZ_CHOSEN))
 	    -artifact_prefix=$(FUZZ_FOUND)/$$t- $(FUZZ_FOUND)/$$t Tests/Fuzz/corpus/$$t; \
 	done
 
-# The smallest set of inputs with the same coverage, from both places.
+# Adds the fewest of those found that reach code which what is kept does not;
+# how often it is reached is left out, to keep the corpus small.
 fuzz-merge: $(addprefix $(FUZZ_RUN)/,$(FUZZ_CHOSEN))
 	@set -e; for t in $(FUZZ_CHOSEN); do \
-	  rm -rf $(FUZZ_FOUND)/$$t-merged; mkdir -p $(FUZZ_FOUND)/$$t $(FUZZ_FOUND)/$$t-merged; \
-	  $(FUZZ_RUN)/$$t -merge=1 -max_len=$(FUZZ_LENGTH) $(FUZZ_FOUND)/$$t-merged \
-	    Tests/Fuzz/corpus/$$t $(FUZZ_FOUND)/$$t 2>&1 | tail -1; \
-	  rm -f Tests/Fuzz/corpus/$$t/*; mv $(FUZZ_FOUND)/$$t-merged/* Tests/Fuzz/corpus/$$t/; \
+	  mkdir -p $(FUZZ_FOUND)/$$t Tests/Fuzz/corpus/$$t; \
+	  $(FUZZ_RUN)/$$t -set_cover_merge=1 -use_counters=0 -max_len=$(FUZZ_LENGTH) \
+	    Tests/Fuzz/corpus/$$t $(FUZZ_FOUND)/$$t; \
 	done
 
 -include $(patsubst %.o,$(FUZZ_REPLAY)/core/%.d,$(FUZZ_OBJECTS)) \

@@ -1,8 +1,9 @@
 # Comparison with other programs' parsers, where they are installed (Debian:
 # libhttp-parser-dev, node-llhttp, which ships llhttp's C sources).
-#   make peers
 
-PEERS_BUILD := build/peers
+#: make peers            the parser of heads beside http-parser and llhttp
+
+PEERS_BUILD := $(CORE_BUILD)/peers
 LLHTTP_SOURCES ?= /usr/share/llhttp
 LLHTTP_INCLUDE ?= /usr/share/include/llhttp
 HTTP_PARSER_HEADER := $(wildcard /usr/include/http_parser.h /usr/local/include/http_parser.h)
@@ -24,7 +25,8 @@ peers: $(PEERS_BUILD)/http_head
 	$(PEERS_BUILD)/http_head Tests/Peers/http_requests.txt
 else
 peers:
-	@echo "peers: skipped, not installed: libhttp-parser-dev node-llhttp"
+	@echo "peers: not installed: libhttp-parser-dev node-llhttp"
+	@echo "peers: 0 passed, 0 failed, 1 skipped"
 endif
 
 -include $(PEERS_OBJECTS:.o=.d)
