@@ -61,6 +61,9 @@ asan:
 asan-core:
 	@$(MAKE) core CC=clang SANITIZE=address,undefined \
 	  CORE_RUNTIME=-fuse-ld=lld
+# WEIR_SANITIZER tells tests that measure memory or time to leave it at that.
+asan-core asan-swift: export WEIR_SANITIZER = address
+tsan-core tsan-swift: export WEIR_SANITIZER = thread
 asan-swift: export ASAN_OPTIONS ?= detect_leaks=0
 asan-swift:
 	@packaging/swift-test $@ --sanitize=address --scratch-path .build/asan \
