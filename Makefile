@@ -41,10 +41,7 @@ setup-run setup-test setup-lint setup-bench setup-core setup-all: setup-%:
 #: make core [TEST=x]    the C core and its tests: a C compiler and libuv only
 #: make swift-test       the tests in Swift
 .PHONY: test swift-test
-# What brings a fragment brings its stages.
-part = $(if $(wildcard packaging/$(1).mk),$(2))
-TEST_STAGES = core swift-test $(call part,peers,peers) \
-	$(call part,fuzz,fuzz) $(call part,bench,bench-check)
+TEST_STAGES = core swift-test peers fuzz bench-check
 test: setup-test
 	@$(STAGES) test $(TEST_STAGES)
 
@@ -64,6 +61,9 @@ asan:
 asan-core:
 	@$(MAKE) core CC=clang SANITIZE=address,undefined \
 	  CORE_RUNTIME=-fuse-ld=lld
+# WEIR_SANITIZER tells tests that measure memory or time to leave it at that.
+asan-core asan-swift: export WEIR_SANITIZER = address
+tsan-core tsan-swift: export WEIR_SANITIZER = thread
 asan-swift: export ASAN_OPTIONS ?= detect_leaks=0
 asan-swift:
 	@packaging/swift-test $@ --sanitize=address --scratch-path .build/asan \
@@ -87,6 +87,8 @@ traits:
 	$(SWIFT) build --disable-default-traits --scratch-path .build/traits \
 	  --product weir
 	.build/traits/debug/weir version
+	@mkdir -p build && echo '{"listen": "127.0.0.1:0"}' >build/traits.json
+	.build/traits/debug/weir check build/traits.json
 
 # --- Long runs, by hand ------------------------------------------------------
 
@@ -94,8 +96,7 @@ traits:
 .PHONY: prove prove-core prove-swift prove-fuzz prove-bench prove-memory
 PROVE_SCALE ?= 100
 PROVE_FUZZ_SECONDS ?= 600
-PROVE_STAGES = prove-core prove-swift $(call part,peers,peers) \
-	$(call part,fuzz,prove-fuzz) $(call part,bench,prove-bench prove-memory)
+PROVE_STAGES = prove-core prove-swift peers prove-fuzz prove-bench prove-memory
 prove: export WEIR_SCALE = $(PROVE_SCALE)
 # Full counts outlast the time that a hung test is given.
 prove: export WEIR_TEST_TIMEOUT = 14400
@@ -113,7 +114,7 @@ prove-memory:
 # --- The rest ----------------------------------------------------------------
 
 include packaging/lint.mk packaging/install.mk
--include packaging/fuzz.mk packaging/peers.mk packaging/bench.mk
+include packaging/fuzz.mk packaging/peers.mk packaging/bench.mk
 
 #: make bench [BENCH_FULL=1]   cost, latency and memory, beside others
 bench: setup-bench release
