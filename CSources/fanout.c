@@ -233,9 +233,6 @@ void weir_fanout_published(weir_fanout_t *fanout) {
   if (fanout->options.window_is_zero ||
       unserved >= weir_log_capacity(fanout->log) / 2)
     fanout->flush_all = 1;
-  if (!has_work(fanout)) return;
-  if (fanout->own_clock)
-    weir_fanout_turn(fanout);
-  else
-    weir__fanout_soon(fanout);
+  if (has_work(fanout)) weir__fanout_soon(fanout);
+  if (fanout->own_clock && fanout->flush_all) weir_fanout_turn(fanout);
 }

@@ -87,6 +87,7 @@ static void describe(weir__listener_t *listener,
   listener->position =
       options->position == WEIR_FANOUT_NEWEST ? head : options->position;
   listener->allowance = head - listener->position;
+  listener->at_head = listener->allowance == 0 && options->preamble_length == 0;
   if (options->label != NULL)
     strncpy(listener->label, options->label, WEIR_FANOUT_LABEL_MAX);
 }
@@ -218,6 +219,7 @@ static void skip_to_head(weir__listener_t *listener, uint64_t now) {
   uint64_t head = weir_log_head(fanout->log);
   uint64_t lost = head - listener->position;
   listener->position = head;
+  listener->at_head = 0; /* to be there by a skip is no merit */
   listener->skipped += lost;
   listener->skips++;
   fanout->counters.skipped_bytes += lost;
@@ -259,12 +261,13 @@ static int is_too_slow(const weir__listener_t *listener, uint64_t now,
 
 weir__flush_t weir__listener_flush(weir__listener_t *listener, uint64_t now) {
   weir_fanout_t *fanout = listener->fanout;
-  int lapped = listener->position < weir_log_tail(fanout->log);
-  if (lapped && fanout->options.policy == WEIR_SLOW_DISCONNECT) {
-    weir__listener_end(listener, WEIR_END_LAG, 0);
-    return WEIR__FLUSH_ENDED;
+  if (listener->position < weir_log_tail(fanout->log)) {
+    if (fanout->options.policy == WEIR_SLOW_DISCONNECT) {
+      weir__listener_end(listener, WEIR_END_LAG, 0);
+      return WEIR__FLUSH_ENDED;
+    }
+    skip_to_head(listener, now);
   }
-  if (lapped) skip_to_head(listener, now);
   /* Until now there was nothing that it could have taken. */
   if (listener->at_head) listener->progress = now;
 
@@ -277,7 +280,5 @@ weir__flush_t weir__listener_flush(weir__listener_t *listener, uint64_t now) {
     return WEIR__FLUSH_ENDED;
   }
   report_skip(listener, now);
-  /* The callback may have ended it. */
-  if (listener->ended) return WEIR__FLUSH_ENDED;
-  return lapped && result == WEIR__FLUSH_IDLE ? WEIR__FLUSH_LAPPED : result;
+  return listener->ended ? WEIR__FLUSH_ENDED : result; /* by the callback */
 }

@@ -39,7 +39,7 @@ typedef struct weir__listener {
   uint16_t preamble_sent;
   uint16_t rest_length; /* bytes in rest that are still to be sent */
   uint8_t transform;
-  uint8_t at_head; /* nothing was left to be sent at its last flush */
+  uint8_t at_head; /* had taken everything at its last flush */
   uint8_t blocked; /* waits for the socket to become writable */
   uint8_t woken;   /* it has, since the last write */
   uint8_t watched; /* events that its handle polls for */

@@ -136,12 +136,12 @@ static weir__flush_t watch(weir__listener_t *listener, int blocked,
   return WEIR__FLUSH_ENDED;
 }
 
-/* Nothing is left to be sent. */
+/* Everything was taken. */
 static weir__flush_t settle(weir__listener_t *listener, weir__flush_t result) {
   listener->at_head = 1;
   listener->allowance = 0;
-  /* To be at head after a skip is no merit, and what a listener took since
-   * may lie in its socket: only more than that holds shows that it reads. */
+  /* What it took since a skip may lie in its socket: only more than that holds
+   * shows that it reads. */
   if (listener->regain == 0) listener->behind = 0;
   return watch(listener, 0, result);
 }
@@ -158,7 +158,9 @@ static weir__flush_t wait_for_room(weir__listener_t *listener, int refused) {
 weir__flush_t weir__listener_send(weir__listener_t *listener, uint64_t now) {
   weir__offer_t offer = {.count = 0};
   fill_offer(listener, &offer);
-  if (offer.length == 0) return settle(listener, WEIR__FLUSH_IDLE);
+  if (offer.length == 0)
+    return listener->at_head ? settle(listener, WEIR__FLUSH_IDLE)
+                             : watch(listener, 0, WEIR__FLUSH_LAPPED);
   listener->at_head = 0;
   record_lag(listener);
   int64_t n = write_offer(listener, &offer);
