@@ -1,5 +1,5 @@
 /* fanout_handle.c - the fan-out as a handle: made, asked, changed, closed. */
-#include <string.h>
+#include <errno.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
 
@@ -7,7 +7,6 @@
 #include "fanout_state.h"
 #include "weir/errors.h"
 #include "weir/fanout.h"
-#include "weir/pcm.h"
 
 static int window_is_valid(uint64_t window) {
   return window >= WEIR_FANOUT_MIN_WINDOW && window <= WEIR_FANOUT_MAX_WINDOW;
@@ -59,7 +58,9 @@ int weir_fanout_create(uv_loop_t *loop, weir_fanout_t **fanout,
   made->own_clock = checked.clock != NULL;
   made->timer_fd = -1;
   weir__phase_init(&made->phase, checked.window);
-  weir__link_init(&made->joining);
+  weir__link_init(&made->ready);
+  weir__link_init(&made->lapped);
+  weir__link_init(&made->pass);
   if (!made->own_clock) {
     error = open_timer(made);
     if (error < 0) {
@@ -67,10 +68,13 @@ int weir_fanout_create(uv_loop_t *loop, weir_fanout_t **fanout,
       return error;
     }
   }
+  (void)uv_check_init(loop, &made->check);
+  made->check.data = made;
+  uv_unref((uv_handle_t *)&made->check);
   (void)uv_idle_init(loop, &made->idle);
-  made->idle.data = made;
   uv_unref((uv_handle_t *)&made->idle);
-  made->handles++;
+  made->idle.data = made;
+  made->handles += 2;
   *fanout = made;
   return 0;
 }
@@ -93,25 +97,22 @@ static void on_handle_closed(uv_handle_t *handle) {
 void weir_fanout_close(weir_fanout_t *fanout, void (*closed)(void *data)) {
   if (fanout == NULL || fanout->magic != WEIR__FANOUT_MAGIC || fanout->closing)
     return;
-  weir_fanout_end(fanout, WEIR_END_SHUTDOWN);
-  if (fanout->closing) return; /* a callback closed it */
-  fanout->closing = 1;
+  fanout->closing = 1; /* from now on callbacks neither add nor close */
   fanout->closed = closed;
+  weir_fanout_end(fanout, WEIR_END_SHUTDOWN);
   if (!fanout->own_clock) {
     uv_close((uv_handle_t *)&fanout->timer, on_handle_closed);
     (void)close(fanout->timer_fd);
   }
+  uv_close((uv_handle_t *)&fanout->check, on_handle_closed);
   uv_close((uv_handle_t *)&fanout->idle, on_handle_closed);
 }
 
 /* ---- changing ---- */
 
-static void bound_buffers(weir_fanout_t *fanout) {
-  for (uint32_t i = 0; i < fanout->phase.count; i++) {
-    weir__link_t *slot = &fanout->phase.slots[i];
-    for (weir__link_t *at = slot->next; at != slot; at = at->next)
-      weir__listener_bound((weir__listener_t *)at);
-  }
+static void bound_buffer(weir__listener_t *listener, void *context) {
+  (void)context;
+  weir__listener_bound(listener);
 }
 
 int weir_fanout_set_window(weir_fanout_t *fanout, uint64_t window) {
@@ -120,8 +121,8 @@ int weir_fanout_set_window(weir_fanout_t *fanout, uint64_t window) {
   fanout->options.window = window != 0 ? window : WEIR__FANOUT_IDLE_WINDOW;
   fanout->phase.window = fanout->options.window;
   fanout->rearm = 1;
-  bound_buffers(fanout);
-  weir_fanout_turn(fanout);
+  weir__fanout_visit(fanout, bound_buffer, NULL);
+  weir__fanout_soon(fanout);
   return 0;
 }
 
@@ -132,7 +133,7 @@ uint64_t weir_fanout_window(const weir_fanout_t *fanout) {
 void weir_fanout_set_byte_rate(weir_fanout_t *fanout, uint64_t byte_rate) {
   if (fanout->options.byte_rate == byte_rate) return;
   fanout->options.byte_rate = byte_rate;
-  bound_buffers(fanout);
+  weir__fanout_visit(fanout, bound_buffer, NULL);
 }
 
 /* ---- asking ---- */
@@ -144,10 +145,6 @@ void weir_fanout_counters(const weir_fanout_t *fanout,
 
 const weir_histogram_t *weir_fanout_lag(const weir_fanout_t *fanout) {
   return &fanout->lag;
-}
-
-int weir_fanout_is_held(const weir_fanout_t *fanout) {
-  return fanout->held;
 }
 
 size_t weir_fanout_listener_bytes(const weir_fanout_t *fanout) {
@@ -162,35 +159,4 @@ const char *weir_end_reason_name(weir_end_reason_t reason) {
   static const char *const names[WEIR_END_REASONS] = {
       "closed", "lag", "stalled", "kicked", "shutdown", "error"};
   return (unsigned)reason < WEIR_END_REASONS ? names[reason] : NULL;
-}
-
-/* ---- transforming ---- */
-
-size_t weir__fanout_transformed(weir_fanout_t *fanout,
-                                weir_transform_t transform, uint64_t position,
-                                size_t length, const uint8_t **bytes) {
-  size_t most = (size_t)weir_log_align(fanout->log, WEIR__FANOUT_SCRATCH);
-  if (length > most) length = most;
-  *bytes = fanout->scratch;
-  /* Listeners in step ask for the same bytes one after the other. */
-  if (fanout->scratch != NULL && fanout->scratch_transform == transform &&
-      fanout->scratch_position == position && fanout->scratch_length == length)
-    return length;
-  if (fanout->scratch == NULL) {
-    fanout->scratch = weir__allocate(&fanout->allocator, WEIR__FANOUT_SCRATCH);
-    if (fanout->scratch == NULL) return 0;
-    *bytes = fanout->scratch;
-  }
-  struct iovec iov[2];
-  int pieces;
-  if (weir_log_peek(fanout->log, position, length, iov, &pieces) < 0) return 0;
-  uint8_t *to = fanout->scratch;
-  for (int i = 0; i < pieces; i++) {
-    weir_pcm_swap(to, iov[i].iov_base, iov[i].iov_len, (uint32_t)transform + 1);
-    to += iov[i].iov_len;
-  }
-  fanout->scratch_transform = transform;
-  fanout->scratch_position = position;
-  fanout->scratch_length = length;
-  return length;
 }

@@ -11,7 +11,7 @@
 #include "phase.h"
 #include "weir/fanout.h"
 
-#define WEIR__LISTENER_JOINING UINT32_MAX /* slot: not in a phase yet */
+#define WEIR__LISTENER_NO_SLOT UINT32_MAX /* slot: in a list of the fan-out */
 
 typedef struct weir__listener {
   weir__link_t link; /* first: a link is its listener */
@@ -23,21 +23,25 @@ typedef struct weir__listener {
   uint64_t id;
   uint64_t position; /* next whole unit of the log */
   uint64_t since;
-  uint64_t progress; /* when it last took a byte, or had caught up */
-  uint64_t behind;   /* since when it is skipped or waited for; 0: not */
-  uint64_t reported; /* when its last skip was reported; 0: never */
-  uint64_t sent;     /* bytes of the log that were accepted */
-  uint64_t skipped;  /* bytes */
-  uint64_t skips;    /* times */
-  uint64_t told;     /* skips that were reported */
-  uint8_t *preamble; /* NULL once it is sent */
-  uint32_t slot;     /* or WEIR__LISTENER_JOINING */
+  uint64_t progress;  /* when it last took a byte, or had none to take */
+  uint64_t allowance; /* lag it joined with, until it has caught up */
+  uint64_t behind;    /* when it skipped first; 0: it has caught up since */
+  uint64_t regain;    /* bytes it must take to have caught up after a skip */
+  uint64_t reported;  /* when its last skip was reported; 0: never */
+  uint64_t sent;      /* bytes of the log that were accepted */
+  uint64_t skipped;   /* bytes */
+  uint64_t skips;     /* times */
+  uint64_t told;      /* skips that were reported */
+  uint8_t *preamble;  /* NULL once it is sent */
+  uint32_t slot;      /* or WEIR__LISTENER_NO_SLOT */
   int fd;
   uint16_t preamble_length;
   uint16_t preamble_sent;
   uint16_t rest_length; /* bytes in rest that are still to be sent */
   uint8_t transform;
+  uint8_t at_head; /* had taken everything at its last flush */
   uint8_t blocked; /* waits for the socket to become writable */
+  uint8_t woken;   /* it has, since the last write */
   uint8_t watched; /* events that its handle polls for */
   uint8_t ended;
   char label[WEIR_FANOUT_LABEL_MAX + 1];
@@ -48,23 +52,24 @@ typedef struct weir__listener {
 typedef enum weir__flush {
   WEIR__FLUSH_IDLE,    /* nothing was pending */
   WEIR__FLUSH_DONE,    /* everything was accepted */
+  WEIR__FLUSH_MORE,    /* all that one write may offer was accepted */
+  WEIR__FLUSH_LAPPED,  /* it skipped, and is owed the next bytes at once */
   WEIR__FLUSH_PENDING, /* the socket took part, or nothing */
   WEIR__FLUSH_ENDED    /* the listener is gone */
 } weir__flush_t;
 
+/* Makes one from checked options and watches its socket. It is in no list.
+ * UV_ENOMEM, or what watching returns; the socket is the caller's then. */
+int weir__listener_make(weir_fanout_t *fanout, weir__listener_t **listener,
+                        const weir_listener_options_t *options);
+
 /* Applies the policies and, unless it is blocked, sends what is pending. */
 weir__flush_t weir__listener_flush(weir__listener_t *listener, uint64_t now);
 
-/* Ends it: takes it out of its slot, closes its socket, counts and reports.
+/* Ends it: takes it out of its list, closes its socket, counts and reports.
  * With `clean`, the peer sees an orderly end. */
 void weir__listener_end(weir__listener_t *listener, weir_end_reason_t reason,
                         int error);
-
-/* Frees one whose socket was never watched; the socket stays the caller's. */
-void weir__listener_discard(weir__listener_t *listener);
-
-/* Stops watching and frees; the socket stays the caller's, nobody is told. */
-void weir__listener_abandon(weir__listener_t *listener);
 
 /* Its description for callbacks. */
 weir_listener_info_t weir__listener_info(const weir__listener_t *listener);
@@ -74,5 +79,16 @@ int weir__listener_watch(weir__listener_t *listener, int blocked);
 
 /* Bounds the kernel's send buffer by rate and window. */
 void weir__listener_bound(weir__listener_t *listener);
+
+/* ---- listener_send.c ---- */
+
+/* Makes one write of what is pending. Not to one that is blocked. */
+weir__flush_t weir__listener_send(weir__listener_t *listener, uint64_t now);
+
+/* A listener's socket failed, or its peer left. */
+void weir__listener_fail(weir__listener_t *listener, int error);
+
+/* The bytes that its kernel buffer is bounded by. */
+uint64_t weir__listener_buffer(const weir_fanout_t *fanout);
 
 #endif

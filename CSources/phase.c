@@ -30,9 +30,14 @@ void weir__phase_advance(weir__phase_t *phase, uint64_t now) {
   phase->due = due < phase->count ? (uint32_t)due : phase->count;
 }
 
-void weir__phase_served(weir__phase_t *phase) {
+void weir__phase_take(weir__phase_t *phase, weir__link_t *pass) {
+  weir__link_move(&phase->slots[phase->cursor], pass);
   phase->cursor = (phase->cursor + 1) & (phase->count - 1);
   if (phase->due > 0) phase->due--;
+}
+
+void weir__phase_put(weir__phase_t *phase, weir__link_t *link, uint32_t slot) {
+  weir__link_append(&phase->slots[slot], link);
 }
 
 void weir__phase_all_due(weir__phase_t *phase) {
@@ -73,18 +78,13 @@ int weir__phase_balance(weir__phase_t *phase,
   weir__link_t all;
   weir__link_init(&all);
   for (uint32_t i = 0; i < phase->count; i++) {
-    weir__link_t *slot = &phase->slots[i];
-    while (slot->next != slot) {
-      weir__link_t *link = slot->next;
-      weir__link_remove(link);
-      weir__link_append(&all, link);
-    }
+    weir__link_move(&phase->slots[i], &all);
     phase->sizes[i] = 0;
   }
   phase->count = count;
   phase->cursor = 0;
   phase->due = count;
-  for (uint32_t i = 0; all.next != &all; i = (i + 1) & (count - 1)) {
+  for (uint32_t i = 0; !weir__link_is_empty(&all); i = (i + 1) & (count - 1)) {
     weir__link_t *link = all.next;
     weir__link_remove(link);
     weir__link_append(&phase->slots[i], link);

@@ -39,6 +39,20 @@ static inline void weir__link_remove(weir__link_t *link) {
   weir__link_init(link);
 }
 
+static inline int weir__link_is_empty(const weir__link_t *head) {
+  return head->next == head;
+}
+
+/* Moves everything in one list to the end of another. */
+static inline void weir__link_move(weir__link_t *from, weir__link_t *to) {
+  if (weir__link_is_empty(from)) return;
+  from->next->previous = to->previous;
+  to->previous->next = from->next;
+  from->previous->next = to;
+  to->previous = from->previous;
+  weir__link_init(from);
+}
+
 typedef struct weir__phase {
   weir__link_t slots[WEIR__PHASE_SLOTS];
   uint32_t sizes[WEIR__PHASE_SLOTS];
@@ -62,8 +76,12 @@ void weir__phase_start(weir__phase_t *phase, uint64_t now);
 /* Counts the slots that became due by `now`; each at most once. */
 void weir__phase_advance(weir__phase_t *phase, uint64_t now);
 
-/* The slot `cursor` has been served. */
-void weir__phase_served(weir__phase_t *phase);
+/* Moves the members of the slot at `cursor` to the end of `pass`, where they
+ * remain its members, and turns to the next slot. O(1). */
+void weir__phase_take(weir__phase_t *phase, weir__link_t *pass);
+
+/* Puts a member that was taken, and is in no list, back into its slot. */
+void weir__phase_put(weir__phase_t *phase, weir__link_t *link, uint32_t slot);
 
 /* Makes every slot due. */
 void weir__phase_all_due(weir__phase_t *phase);
@@ -71,14 +89,15 @@ void weir__phase_all_due(weir__phase_t *phase);
 /* Puts a member into the emptiest slot and returns its number. O(slots). */
 uint32_t weir__phase_add(weir__phase_t *phase, weir__link_t *link);
 
-/* Takes a member out of its slot. O(1). */
+/* Takes a member out of its slot, or out of the pass that took it. O(1). */
 void weir__phase_remove(weir__phase_t *phase, weir__link_t *link,
                         uint32_t slot);
 
 /*
  * Doubles the slots when they are full, or halves them when three quarters
  * empty; `moved` is told each member's new slot. Returns 1 when it did, and
- * every slot is due then, so that nobody waits longer than a window.
+ * every slot is due then, so that nobody waits longer than a window. Not while
+ * members are in a pass.
  */
 int weir__phase_balance(weir__phase_t *phase,
                         void (*moved)(weir__link_t *link, uint32_t slot));

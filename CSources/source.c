@@ -6,8 +6,6 @@
 #include "source_state.h"
 #include "weir/errors.h"
 
-#define RIFF_PREFIX 12u /* bytes that tell a WAV file */
-
 uint64_t weir__source_now(const weir_source_t *source) {
   if (source->own_clock)
     return source->options.clock(source->options.clock_context);
@@ -16,9 +14,10 @@ uint64_t weir__source_now(const weir_source_t *source) {
 
 static void on_room(void *context) {
   weir_source_t *source = context;
-  if (!source->held_by_room || source->closing) return;
+  if (!source->held_by_room) return;
   source->held_by_room = 0;
-  if (!weir__source_is_held(source)) source->kind->go(source);
+  if (!source->ended && !source->closing && !source->held)
+    source->kind->go(source);
 }
 
 int weir__source_make(uv_loop_t *loop, weir_source_t **source,
@@ -40,21 +39,17 @@ int weir__source_make(uv_loop_t *loop, weir_source_t **source,
   made->fd = -1;
   made->left = UINT64_MAX;
   made->last = weir__source_now(made);
-  if (options->detect_wav) {
-    made->header = weir__allocate(&allocator, WEIR_WAV_SCAN_MAX);
-    if (made->header == NULL) {
-      weir__release(&allocator, made, sizeof *made);
-      return UV_ENOMEM;
-    }
-  }
   (void)uv_timer_init(loop, &made->timer);
   made->timer.data = made;
   uv_unref((uv_handle_t *)&made->timer);
   made->handles = 1;
-  if (options->fanout != NULL)
-    weir__fanout_set_writer(options->fanout, on_room, made);
   *source = made;
   return 0;
+}
+
+void weir__source_begin(weir_source_t *source) {
+  if (source->options.fanout != NULL)
+    weir__fanout_set_writer(source->options.fanout, on_room, source);
 }
 
 /* ---- writing ---- */
@@ -62,17 +57,15 @@ int weir__source_make(uv_loop_t *loop, weir_source_t **source,
 void weir__source_commit(weir_source_t *source, size_t bytes) {
   (void)weir_log_commit(source->options.log, bytes);
   source->bytes += bytes;
-  if (source->left != UINT64_MAX) source->left -= bytes;
 }
 
 void weir__source_published(weir_source_t *source) {
   source->last = weir__source_now(source);
   if (source->options.fanout != NULL)
     weir_fanout_published(source->options.fanout);
-  if (!source->started && source->bytes > 0) {
-    source->started = 1;
-    if (source->options.on_first != NULL) source->options.on_first(source);
-  }
+  if (source->started || source->closing) return;
+  source->started = 1;
+  if (source->options.on_first != NULL) source->options.on_first(source);
 }
 
 int weir__source_is_held(const weir_source_t *source) {
@@ -83,11 +76,10 @@ uint64_t weir__source_room(weir_source_t *source, uint64_t wanted) {
   if (weir__source_is_held(source)) return 0;
   if (source->options.fanout == NULL) return UINT64_MAX;
   uint64_t room = weir_fanout_room(source->options.fanout, wanted);
-  if (room == 0) {
-    source->held_by_room = 1;
-    source->kind->halt(source);
-  }
-  return room;
+  if (room > 0 || source->closing) return room; /* closed by on_hold */
+  source->held_by_room = 1;
+  source->kind->halt(source);
+  return 0;
 }
 
 void weir_source_hold(weir_source_t *source, int hold) {
@@ -101,23 +93,21 @@ void weir_source_hold(weir_source_t *source, int hold) {
 }
 
 void weir_source_turn(weir_source_t *source) {
-  if (!source->ended && !source->closing) source->kind->turn(source);
+  if (source->ended || source->closing || weir__source_is_held(source)) return;
+  source->kind->turn(source);
 }
 
-/* ---- a WAV header at the start ---- */
-
-static void drop_header(weir_source_t *source) {
-  weir__release(&source->allocator, source->header, WEIR_WAV_SCAN_MAX);
-  source->header = NULL;
-}
+/* ---- another format ---- */
 
 int weir__source_accept(weir_source_t *source,
                         const weir_pcm_format_t *format) {
-  if (weir_pcm_equal(format, &source->options.format)) return 0;
-  if (source->options.on_format == NULL) return WEIR_EFORMAT;
-  int error = source->options.on_format(source, format);
-  if (error < 0) return error;
-  source->options.format = *format;
+  if (!weir_pcm_equal(format, &source->options.format)) {
+    if (source->options.on_format == NULL) return WEIR_EFORMAT;
+    int error = source->options.on_format(source, format);
+    if (error < 0) return error;
+    if (source->closing) return UV_ECANCELED;
+    source->options.format = *format;
+  }
   uint32_t unit = weir_log_unit(source->options.log);
   return unit == weir_pcm_frame_bytes(format) ? 0 : WEIR_EFORMAT;
 }
@@ -125,50 +115,13 @@ int weir__source_accept(weir_source_t *source,
 void weir_source_set_log(weir_source_t *source, weir_log_t *log,
                          weir_fanout_t *fanout) {
   if (source->options.fanout != NULL)
-    weir__fanout_set_writer(source->options.fanout, NULL, NULL);
+    weir__fanout_clear_writer(source->options.fanout, source);
   source->options.log = log;
   source->options.fanout = fanout;
-  if (fanout != NULL) weir__fanout_set_writer(fanout, on_room, source);
-}
-
-static void append(weir_source_t *source, const uint8_t *bytes, size_t length) {
-  if (length > source->left) length = (size_t)source->left;
-  weir_log_append(source->options.log, bytes, length);
-  source->bytes += length;
-  if (source->left != UINT64_MAX) source->left -= length;
-}
-
-int weir__source_take_header(weir_source_t *source, size_t length) {
-  source->header_length += length;
-  weir_wav_info_t info;
-  int found = weir_wav_parse(source->header, source->header_length, &info);
-  if (found == 0) return 0;
-  size_t offset = 0;
-  if (found == 1) {
-    int error = weir__source_accept(source, &info.format);
-    if (error < 0) return error;
-    offset = info.data_offset;
-    source->left = info.data_length;
-  } else if (found != WEIR_ENOTWAV) {
-    return found;
-  }
-  append(source, source->header + offset, source->header_length - offset);
-  drop_header(source);
-  return 1;
+  weir__source_begin(source);
 }
 
 /* ---- ending ---- */
-
-static void end_in_header(weir_source_t *source) {
-  if (source->header_length >= RIFF_PREFIX) {
-    if (source->status == 0) source->status = WEIR_EWAVHEADER;
-  } else if (source->header_length > 0) {
-    /* Too short to be a WAV file: it is the stream. */
-    append(source, source->header, source->header_length);
-    weir__source_published(source);
-  }
-  drop_header(source);
-}
 
 static void on_end_timer(uv_timer_t *timer) {
   weir_source_t *source = timer->data;
@@ -180,7 +133,6 @@ void weir__source_end(weir_source_t *source, int status) {
   source->kind->halt(source);
   source->ended = 1;
   source->status = status;
-  if (source->header != NULL) end_in_header(source);
   (void)weir_log_trim(source->options.log);
   /* From the loop, so that the owner may close whatever it likes. */
   (void)uv_timer_start(&source->timer, on_end_timer, 0, 0);
@@ -192,7 +144,7 @@ static void free_source(weir_source_t *source) {
   weir_allocator_t allocator = source->allocator;
   for (int i = 0; i < 2; i++)
     weir__release(&allocator, source->blocks[i].bytes, WEIR_SOURCE_FILE_BLOCK);
-  if (source->header != NULL) drop_header(source);
+  weir__release(&allocator, source->header, WEIR_WAV_SCAN_MAX);
   source->magic = 0;
   weir__release(&allocator, source, sizeof *source);
   if (closed != NULL) closed(data);
@@ -209,7 +161,7 @@ void weir__source_handle_closed(uv_handle_t *handle) {
 static void start_closing(weir_source_t *source) {
   source->closing = 1;
   if (source->options.fanout != NULL)
-    weir__fanout_set_writer(source->options.fanout, NULL, NULL);
+    weir__fanout_clear_writer(source->options.fanout, source);
   uv_close((uv_handle_t *)&source->timer, weir__source_handle_closed);
 }
 
@@ -221,7 +173,8 @@ void weir_source_close(weir_source_t *source, void (*closed)(void *data)) {
   if (source == NULL || source->magic != WEIR__SOURCE_MAGIC || source->closing)
     return;
   source->closed = closed;
-  (void)weir_log_trim(source->options.log);
+  /* Once it has ended the log may be another source's. */
+  if (!source->ended) (void)weir_log_trim(source->options.log);
   source->kind->close(source);
   start_closing(source);
 }
@@ -260,6 +213,7 @@ static void on_pace(uv_timer_t *timer) {
 
 void weir__source_pace_arm(weir_source_t *source) {
   if (source->own_clock) return;
+  uv_update_time(source->loop); /* what the timer counts from */
   uint64_t now = uv_hrtime();
   while (source->next_pace <= now)
     source->next_pace += source->options.pace;

@@ -15,8 +15,7 @@
 
 static void read_ahead(weir_source_t *source);
 
-static int block_is_free(const weir_source_t *source) {
-  const weir__block_t *block = &source->blocks[source->filling];
+static int is_drained(const weir__block_t *block) {
   return block->taken == block->length;
 }
 
@@ -24,29 +23,58 @@ static int is_at_end(const weir_source_t *source) {
   return source->file_next >= source->file_end;
 }
 
-/* The first block holds the header, if there is one. */
-static int take_first_block(weir_source_t *source, weir__block_t *block) {
+/* Whether there is an end: a loop has one when nothing is left to be played. */
+static int comes_to_an_end(const weir_source_t *source) {
+  return !source->options.loop_file || source->file_end == source->file_start;
+}
+
+/* Whole frames of what was read, so that none straddles two blocks, nor the
+ * end and the start of a loop. */
+static uint64_t whole_frames(const weir_source_t *source, uint64_t bytes) {
+  return bytes - bytes % weir_log_unit(source->options.log);
+}
+
+/* Where the samples are: behind a header, and before the chunks after them. */
+static int find_samples(weir_source_t *source, const weir__block_t *block) {
+  if (block->length == 0) return UV_EOF;
   weir_wav_info_t info;
-  int found = weir_wav_parse(block->bytes, block->length, &info);
-  if (found == 0) found = WEIR_EWAVHEADER; /* the file ends in its header */
+  int found = WEIR_ENOTWAV;
+  if (source->options.detect_wav)
+    found = weir_wav_parse(block->bytes, block->length, &info);
+  if (found == 0) return WEIR_EWAVHEADER; /* the file ends in its header */
   if (found < 0 && found != WEIR_ENOTWAV) return found;
+  uint64_t size = source->file_end;
   if (found == 1) {
     int error = weir__source_accept(source, &info.format);
     if (error < 0) return error;
     source->file_start = info.data_offset;
-    uint64_t size = source->file_end - source->file_start;
+    size -= source->file_start;
     if (info.data_length < size) size = info.data_length;
-    source->file_end = source->file_start + size;
   }
-  uint32_t frame = weir_log_unit(source->options.log);
-  source->file_end -= (source->file_end - source->file_start) % frame;
-  if (source->file_end <= source->file_start) return UV_EOF;
-  block->taken = (size_t)source->file_start;
-  size_t whole = (size_t)(source->file_end < block->length ? source->file_end
-                                                           : block->length);
-  block->length = whole;
-  source->file_next = block->length;
+  source->file_end = source->file_start + whole_frames(source, size);
+  return source->file_end == source->file_start ? UV_EOF : 0;
+}
+
+static int take_first_block(weir_source_t *source, weir__block_t *block) {
+  source->opened = 1;
+  int error = find_samples(source, block);
+  if (error < 0) return error;
+  uint64_t start = source->file_start;
+  uint64_t end = start + whole_frames(source, block->length - start);
+  if (end > source->file_end) end = source->file_end;
+  block->taken = (size_t)start;
+  block->length = (size_t)end;
+  source->file_next = end;
+  if (is_drained(block)) source->draining ^= 1;
+  if (!weir__source_is_held(source)) source->kind->go(source);
   return 0;
+}
+
+static void take_next_block(weir_source_t *source, weir__block_t *block) {
+  block->length = (size_t)whole_frames(source, block->length);
+  source->file_next += block->length;
+  if (block->length == 0)
+    source->file_end = source->file_next; /* it was cut while it played */
 }
 
 static void on_read(uv_fs_t *request) {
@@ -59,44 +87,33 @@ static void on_read(uv_fs_t *request) {
     weir__source_release(source);
     return;
   }
-  if (n < 0) {
-    weir__source_end(source, (int)n);
-    return;
-  }
   weir__block_t *block = &source->blocks[source->filling];
-  block->length = (size_t)n;
+  block->length = n > 0 ? (size_t)n : 0;
   block->taken = 0;
-  int first = !source->opened;
-  if (n == 0) {
-    source->file_end = source->file_next; /* it was cut while it played */
-    if (first) weir__source_end(source, UV_EOF);
+  int error = n < 0 ? (int)n : 0;
+  if (error == 0 && source->opened)
+    take_next_block(source, block);
+  else if (error == 0)
+    error = take_first_block(source, block);
+  if (error < 0) {
+    weir__source_end(source, error);
     return;
   }
-  source->file_next += (uint64_t)n;
-  if (first) {
-    source->opened = 1;
-    int error = take_first_block(source, block);
-    if (error < 0) {
-      weir__source_end(source, error);
-      return;
-    }
-    if (!weir__source_is_held(source)) source->kind->go(source);
-  }
-  source->filling ^= 1;
+  if (block->length > 0) source->filling ^= 1;
   read_ahead(source);
 }
 
 static void read_ahead(weir_source_t *source) {
   if (source->reading || source->ended || source->closing) return;
-  if (!block_is_free(source)) return;
+  if (!is_drained(&source->blocks[source->filling])) return;
   if (is_at_end(source)) {
-    if (!source->options.loop_file || source->file_end == source->file_start)
-      return;
+    if (comes_to_an_end(source)) return;
     source->file_next = source->file_start;
   }
-  uint64_t left = source->file_end - source->file_next;
-  size_t length =
-      left < WEIR_SOURCE_FILE_BLOCK ? (size_t)left : WEIR_SOURCE_FILE_BLOCK;
+  uint64_t length = source->file_end - source->file_next;
+  uint64_t most = WEIR_SOURCE_FILE_BLOCK;
+  if (source->opened) most = whole_frames(source, most);
+  if (length > most) length = most;
   uv_buf_t buffer = uv_buf_init((char *)source->blocks[source->filling].bytes,
                                 (unsigned int)length);
   source->read.data = source;
@@ -127,16 +144,15 @@ static void file_turn(weir_source_t *source) {
     block->taken += run;
     source->paced += run;
     due -= run;
-    if (block->taken == block->length) {
+    if (is_drained(block)) {
       source->draining ^= 1;
       read_ahead(source);
     }
   }
+  if (source->closing) return;
   if (source->bytes > before) weir__source_published(source);
-  if (source->closing || source->ended || source->reading) return;
-  int drained = source->blocks[0].taken == source->blocks[0].length &&
-                source->blocks[1].taken == source->blocks[1].length;
-  if (drained && is_at_end(source) && !source->options.loop_file)
+  if (source->reading || !comes_to_an_end(source) || !is_at_end(source)) return;
+  if (is_drained(&source->blocks[0]) && is_drained(&source->blocks[1]))
     weir__source_end(source, 0);
 }
 
@@ -171,10 +187,8 @@ int weir_source_open_file(uv_loop_t *loop, weir_source_t **source, int fd,
       options->log == NULL ||
       weir_log_unit(options->log) != weir_pcm_frame_bytes(&options->format))
     return WEIR_EOPTION;
-  weir_source_options_t plain = *options;
-  plain.detect_wav = 0; /* the first block is looked at instead */
   weir_source_t *made;
-  int error = weir__source_make(loop, &made, &plain, &file_kind);
+  int error = weir__source_make(loop, &made, options, &file_kind);
   if (error < 0) return error;
   for (int i = 0; i < 2; i++) {
     made->blocks[i].bytes =
@@ -186,11 +200,11 @@ int weir_source_open_file(uv_loop_t *loop, weir_source_t **source, int fd,
   }
   made->fd = fd;
   made->file_end = (uint64_t)status.st_size;
-  if (made->file_end == 0) {
+  weir__source_begin(made);
+  if (made->file_end == 0)
     weir__source_end(made, UV_EOF);
-  } else {
+  else
     read_ahead(made);
-  }
   *source = made;
   return 0;
 }

@@ -35,7 +35,6 @@ struct weir_source {
   void (*closed)(void *data);
   uint64_t bytes;
   uint64_t last;
-  uint64_t left;    /* bytes until the end of a WAV's data */
   uint32_t handles; /* and requests, until it can be freed */
   int fd;
   uint8_t own_clock;
@@ -45,13 +44,17 @@ struct weir_source {
   uint8_t ended;
   uint8_t closing;
 
-  uv_poll_t poll;   /* descriptor */
   uv_timer_t timer; /* paced kinds; and the end of any */
   int status;       /* what on_end will be told */
 
-  /* A WAV header that is being gathered; NULL when none is looked for. */
+  /* Descriptor: the bytes gathered while a WAV header is looked for, of which
+   * those after it are not in the log yet; NULL once they are. */
+  uv_poll_t poll;
   uint8_t *header;
   size_t header_length;
+  size_t header_taken;
+  uint8_t searching; /* for the end of a header */
+  uint64_t left;     /* bytes until the end of a WAV's data */
 
   /* Pacing: `due` bytes were owed since `epoch`. */
   uint64_t epoch;
@@ -63,9 +66,9 @@ struct weir_source {
   weir__block_t blocks[2];
   uv_fs_t read;
   uint64_t file_start; /* of the samples */
-  uint64_t file_end;
-  uint64_t file_next; /* offset of the next read */
-  uint8_t opened;     /* the first block has been looked at */
+  uint64_t file_end;   /* of whole frames of them */
+  uint64_t file_next;  /* offset of the next read */
+  uint8_t opened;      /* the first block has been looked at */
   uint8_t reading;
   uint8_t filling; /* the block that is read into next */
   uint8_t draining;
@@ -78,6 +81,9 @@ int weir__source_make(uv_loop_t *loop, weir_source_t **source,
                       const weir_source_options_t *options,
                       const weir__source_kind_t *kind);
 
+/* It is open: the fan-out tells it from now on when a hold ends. */
+void weir__source_begin(weir_source_t *source);
+
 /* Undoes weir__source_make on a path that fails: nobody is told, and the
  * descriptor stays the caller's. */
 void weir__source_discard(weir_source_t *source);
@@ -85,7 +91,8 @@ void weir__source_discard(weir_source_t *source);
 /* `bytes` of what was reserved are the stream's next. */
 void weir__source_commit(weir_source_t *source, size_t bytes);
 
-/* Says that commits were made: to the fan-out, and on_first. */
+/* Says that commits were made: to the fan-out, and on_first. A callback may
+ * have closed the source then. */
 void weir__source_published(weir_source_t *source);
 
 /* How much may be written now: 0 when the source is held. */
@@ -97,14 +104,8 @@ int weir__source_is_held(const weir_source_t *source);
 /* Ends it from the loop: status 0 or an error. */
 void weir__source_end(weir_source_t *source, int status);
 
-/*
- * Takes bytes that may hold a WAV header. Returns 1 when the header is dealt
- * with and what followed it is in the log, 0 when more are needed, or a
- * negative error.
- */
-int weir__source_take_header(weir_source_t *source, size_t length);
-
-/* Checks a header's format against the owner. */
+/* A header says `format`: asks the owner when it is another. 0, or a negative
+ * error that ends the source; UV_ECANCELED when the owner closed it. */
 int weir__source_accept(weir_source_t *source, const weir_pcm_format_t *format);
 
 /* One thing that it held is gone; with the last it is freed. */

@@ -44,6 +44,7 @@ int weir_source_open_tone(uv_loop_t *loop, weir_source_t **source,
   weir_source_t *made;
   int error = weir__source_make(loop, &made, options, &tone_kind);
   if (error < 0) return error;
+  weir__source_begin(made);
   tone_go(made);
   *source = made;
   return 0;

@@ -8,8 +8,10 @@
  * ever receives part of a frame or packet.
  *
  * Listeners are flushed once a window, on an absolute schedule, spread over
- * phase slots of the window so that one burst stays short. Window 0 flushes
- * at every write of the source instead.
+ * phase slots of the window so that one burst stays short: in one turn of the
+ * loop at most WEIR_FANOUT_BURST_SENDS writes are made, then the loop turns.
+ * Window 0 flushes at every write of the source instead; a window that is long
+ * for the ring, when half of the ring has been written.
  *
  * A listener that falls behind everything the log keeps is dealt with by the
  * policy. Every skip and every end has a reason, is counted, and reported.
@@ -119,12 +121,13 @@ typedef struct weir_fanout_options {
   uint64_t window;
   int window_is_zero; /* flush at every weir_fanout_published() */
   weir_slow_policy_t policy;
-  /* Bytes of lag that WEIR_SLOW_DISCONNECT tolerates. Default: all that the
-   * log keeps. */
+  /* Bytes of lag that WEIR_SLOW_DISCONNECT tolerates in one whose socket takes
+   * no more; a listener that joins further back may have that lag until it has
+   * caught up. Default: all that the log keeps. */
   uint64_t max_lag;
-  /* Nanoseconds without a byte accepted, or of skipping or being waited for
-   * without once catching up, that end a listener under every policy.
-   * Default WEIR_FANOUT_DEFAULT_TIMEOUT. */
+  /* Nanoseconds without a byte accepted while there were some, or of skipping
+   * without once catching up, or in one hold of being waited for, that end a
+   * listener under every policy. Default WEIR_FANOUT_DEFAULT_TIMEOUT. */
   uint64_t timeout;
   /* Bytes a second of the stream, for lag in seconds; 0: not recorded. */
   uint64_t byte_rate;
@@ -152,7 +155,8 @@ WEIR_EXTERN WEIR_NODISCARD int weir_fanout_create(
     const weir_fanout_options_t *options);
 
 /* Ends every listener (WEIR_END_SHUTDOWN, orderly), then frees. `closed` (may
- * be NULL) is called from the loop when no handle is left. */
+ * be NULL) is called from the loop when no handle is left. Sources on it are
+ * closed before. */
 WEIR_EXTERN void weir_fanout_close(weir_fanout_t *fanout,
                                    void (*closed)(void *data));
 
@@ -189,8 +193,9 @@ WEIR_EXTERN int weir_fanout_kick(weir_fanout_t *fanout, uint64_t id);
 WEIR_EXTERN void weir_fanout_end(weir_fanout_t *fanout,
                                  weir_end_reason_t reason);
 
-/* Says that the log has new bytes. Call after every commit. O(1), or with
- * window 0 a flush. */
+/* Says that the log has new bytes. Call after every commit. O(1); with window
+ * 0 the flush follows when the loop has polled, or at once with a clock of
+ * one's own. */
 WEIR_EXTERN void weir_fanout_published(weir_fanout_t *fanout);
 
 /*

@@ -95,7 +95,9 @@ WEIR_EXTERN uint64_t weir_log_align(const weir_log_t *log, uint64_t position);
  *
  * From here until commit the oldest bytes of the ring are not readable. The
  * caller writes from the start of the run and commits, without returning to
- * the loop in between. A second reserve before commit replaces the first.
+ * the loop in between; what it does not commit it has not written either, as
+ * those bytes are readable again. A second reserve before commit replaces the
+ * first.
  */
 WEIR_EXTERN size_t weir_log_reserve(weir_log_t *log, size_t wanted,
                                     void **memory);

@@ -31,9 +31,10 @@ typedef struct weir_source weir_source_t;
 
 typedef struct weir_source_options {
   size_t size;
-  weir_log_t *log;       /* required; not owned */
-  weir_fanout_t *fanout; /* told of every write; may be NULL. Not owned */
-  /* PCM: look for a WAV header and strip it. */
+  weir_log_t *log; /* required; not owned, outlives the source */
+  /* Told of every write; may be NULL. Not owned, outlives the source. */
+  weir_fanout_t *fanout;
+  /* PCM, descriptor and file: look for a WAV header and strip it. */
   int detect_wav;
   /* PCM: what the log carries; pacing of tone and file. */
   weir_pcm_format_t format;
@@ -49,11 +50,12 @@ typedef struct weir_source_options {
    * weir_source_set_log() where the unit of the log differs; a negative error
    * ends the source with it. NULL: WEIR_EFORMAT. */
   int (*on_format)(weir_source_t *source, const weir_pcm_format_t *format);
-  /* The first byte of the stream is in the log. May be NULL. */
+  /* The first byte of the stream is in the log. May be NULL; may close the
+   * source, as on_format and on_end may. */
   void (*on_first)(weir_source_t *source);
-  /* Nothing more comes: status 0 at end of file, or a negative error. Called
-   * once, never from within an open call. The log has been trimmed to whole
-   * units. Required. */
+  /* Nothing more comes: status 0 at the end, or a negative error; UV_EOF from
+   * a file without one whole frame. Called once, from the loop and never from
+   * within a call. The log has been trimmed to whole units. Required. */
   void (*on_end)(weir_source_t *source, int status);
   const weir_allocator_t *allocator;
   void *data;

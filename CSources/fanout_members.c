@@ -1,0 +1,147 @@
+/* fanout_members.c - listeners come, go, and are counted. */
+#include <string.h>
+
+#include "allocation.h"
+#include "fanout_state.h"
+#include "weir/errors.h"
+
+/* ---- coming ---- */
+
+static int check_position(const weir_fanout_t *fanout, uint64_t position) {
+  if (position == WEIR_FANOUT_NEWEST) return 0;
+  if (position % weir_log_unit(fanout->log) != 0) return WEIR_EUNALIGNED;
+  switch (weir_log_where(fanout->log, position)) {
+    case WEIR_TIER_BEHIND:
+      return WEIR_EBEHIND;
+    case WEIR_TIER_AHEAD:
+      return WEIR_EAHEAD;
+    default:
+      return 0;
+  }
+}
+
+static int check_listener(const weir_fanout_t *fanout,
+                          const weir_listener_options_t *options) {
+  if (fanout->closing || options == NULL || options->size != sizeof *options)
+    return WEIR_EOPTION;
+  if (options->fd < 0 || options->preamble_length > WEIR_FANOUT_PREAMBLE_MAX ||
+      (options->preamble == NULL && options->preamble_length > 0) ||
+      options->transform > WEIR_TRANSFORM_SWAP32)
+    return WEIR_EOPTION;
+  if (options->transform != WEIR_TRANSFORM_NONE) {
+    /* A unit must be a run of such samples. */
+    uint32_t sample = (uint32_t)options->transform + 1;
+    if (weir_log_unit(fanout->log) % sample != 0) return WEIR_EOPTION;
+  }
+  return check_position(fanout, options->position);
+}
+
+static void include(weir_fanout_t *fanout, weir__listener_t *listener) {
+  weir_fanout_counters_t *counters = &fanout->counters;
+  listener->id = ++fanout->next_id;
+  if (listener->position < fanout->floor) fanout->floor = listener->position;
+  counters->joined++;
+  counters->listeners++;
+  if (counters->listeners > counters->listeners_peak)
+    counters->listeners_peak = counters->listeners;
+  if (counters->listeners == 1)
+    fanout->marks[0] = fanout->marks[1] = weir_log_head(fanout->log);
+  weir__fanout_ready(fanout, listener);
+  weir__fanout_arm(fanout);
+}
+
+int weir_fanout_add(weir_fanout_t *fanout,
+                    const weir_listener_options_t *options, uint64_t *id) {
+  int error = check_listener(fanout, options);
+  if (error < 0) return error;
+  if (options->transform != WEIR_TRANSFORM_NONE) {
+    error = weir__fanout_make_scratch(fanout);
+    if (error < 0) return error;
+  }
+  weir__listener_t *made;
+  error = weir__listener_make(fanout, &made, options);
+  if (error < 0) return error;
+  include(fanout, made);
+  *id = made->id;
+  return 0;
+}
+
+/* ---- going ---- */
+
+typedef struct weir__search {
+  uint64_t id;
+  weir__listener_t *found;
+} weir__search_t;
+
+static void match_id(weir__listener_t *listener, void *context) {
+  weir__search_t *search = context;
+  if (listener->id == search->id) search->found = listener;
+}
+
+int weir_fanout_kick(weir_fanout_t *fanout, uint64_t id) {
+  weir__search_t search = {id, NULL};
+  weir__fanout_visit(fanout, match_id, &search);
+  if (search.found == NULL) return UV_ENOENT;
+  weir__listener_end(search.found, WEIR_END_KICKED, 0);
+  return 0;
+}
+
+static void gather(weir_fanout_t *fanout, weir__link_t *list) {
+  while (!weir__link_is_empty(list)) {
+    weir__listener_t *listener = (weir__listener_t *)list->next;
+    weir__fanout_unlink(fanout, listener);
+    weir__link_append(&fanout->pass, &listener->link);
+  }
+}
+
+void weir_fanout_end(weir_fanout_t *fanout, weir_end_reason_t reason) {
+  /* Those that are there now: a callback may add others. */
+  gather(fanout, &fanout->ready);
+  gather(fanout, &fanout->lapped);
+  for (uint32_t i = 0; i < fanout->phase.count; i++)
+    gather(fanout, &fanout->phase.slots[i]);
+  while (!weir__link_is_empty(&fanout->pass)) {
+    weir__listener_t *listener = (weir__listener_t *)fanout->pass.next;
+    weir__flush_t result;
+    listener->blocked = 0; /* it is asked once more */
+    do
+      result = weir__listener_flush(listener, weir__fanout_now(fanout));
+    while (result == WEIR__FLUSH_MORE);
+    if (result != WEIR__FLUSH_ENDED) weir__listener_end(listener, reason, 0);
+  }
+}
+
+/* ---- being there ---- */
+
+static void visit_list(weir__link_t *list, weir__visit visit, void *context) {
+  for (weir__link_t *at = list->next; at != list; at = at->next)
+    visit((weir__listener_t *)at, context);
+}
+
+void weir__fanout_visit(weir_fanout_t *fanout, weir__visit visit,
+                        void *context) {
+  for (uint32_t i = 0; i < fanout->phase.count; i++)
+    visit_list(&fanout->phase.slots[i], visit, context);
+  visit_list(&fanout->pass, visit, context);
+  visit_list(&fanout->ready, visit, context);
+  visit_list(&fanout->lapped, visit, context);
+}
+
+typedef struct weir__each {
+  void (*each)(void *context, const weir_listener_info_t *who);
+  void *context;
+} weir__each_t;
+
+static void describe(weir__listener_t *listener, void *context) {
+  const weir__each_t *each = context;
+  weir_listener_info_t info = weir__listener_info(listener);
+  each->each(each->context, &info);
+}
+
+void weir_fanout_each(weir_fanout_t *fanout,
+                      void (*each)(void *context,
+                                   const weir_listener_info_t *who),
+                      void *context) {
+  weir__each_t call = {each, context};
+  weir__fanout_visit(fanout, describe, &call);
+}

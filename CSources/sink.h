@@ -1,0 +1,10 @@
+/* sink.h - a listener's socket without TLS: what a sink of one's own
+ * replaces. */
+#ifndef WEIR_SINK_H
+#define WEIR_SINK_H
+
+#include "weir/fanout.h"
+
+extern const weir_sink_t weir__plain_sink;
+
+#endif
