@@ -8,11 +8,14 @@ public final class Child {
     public enum Exit: Sendable, Equatable, CustomStringConvertible {
         case status(Int32)
         case signal(Int32)
+        /// The host has reaped it, or ignores SIGCHLD.
+        case unknown
 
         public var description: String {
             switch self {
             case .status(let status): "exit status \(status)"
             case .signal(let signal): "signal \(signal)"
+            case .unknown: "an unknown status"
             }
         }
     }
@@ -105,7 +108,7 @@ public final class Child {
     fileprivate func line(_ line: String, _ suppressed: Int) { onLine?(line, suppressed) }
 
     fileprivate func exited(_ how: weir_child_exit_t) {
-        let exit: Exit = how.signal != 0 ? .signal(how.signal) : .status(how.status)
+        let exit: Exit = how.signal != 0 ? .signal(how.signal) : how.status < 0 ? .unknown : .status(how.status)
         self.exit = exit
         let handler = onExit
         onExit = nil

@@ -122,6 +122,9 @@ public final class Fanout {
     /// Says that the log has new bytes; sources do it themselves.
     public func published() { weir_fanout_published(core) }
 
+    /// Whether the writer is held at present.
+    public var isHeld: Bool { weir_fanout_is_held(core) != 0 }
+
     /// Nanoseconds; 0 flushes at every write.
     public var window: UInt64 { weir_fanout_window(core) }
 

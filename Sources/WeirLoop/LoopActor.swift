@@ -64,7 +64,7 @@ public actor LoopActor {
 /// Starts a task on the actor. The only way to start one: a bare `Task {}` would resume over a thread of the pool.
 @discardableResult
 public func spawn<Value: Sendable>(_ operation: @escaping @LoopActor () async -> Value) -> Task<Value, Never> {
-    Task(executorPreference: LoopActor.executor, operation: operation)  // lint:task
+    Task(executorPreference: LoopActor.executor, operation: operation)
 }
 
 /// Starts a task that can fail on the actor.
@@ -72,7 +72,7 @@ public func spawn<Value: Sendable>(_ operation: @escaping @LoopActor () async ->
 public func spawn<Value: Sendable>(
     _ operation: @escaping @LoopActor () async throws -> Value
 ) -> Task<Value, any Error> {
-    Task(executorPreference: LoopActor.executor, operation: operation)  // lint:task
+    Task(executorPreference: LoopActor.executor, operation: operation)
 }
 
 // MARK: - Running

@@ -67,6 +67,10 @@ public final class Poll {
         waiter.resume(returning: [])
     }
 
+    /// `start`'s handler is not called any more. The descriptor stays watched until something happens, so that starting
+    /// again soon costs no system call.
+    public func pause() { handler = nil }
+
     public var isWaitedFor: Bool { waiter != nil }
 
     /// Stops watching; can be started again.

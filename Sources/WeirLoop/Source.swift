@@ -12,15 +12,14 @@ public final class Source {
         case tone
     }
 
-    /// A WAV header was found. Returning an error ends the source with it; nil accepts the format. Without this a header
-    /// that differs from `format` is `CoreError.format`.
+    /// A WAV header was found that differs from `format`. nil accepts it, after `setLog` where the unit of the log differs;
+    /// an error ends the source with it. Without this it is `CoreError.format`.
     public var onFormat: ((PCMFormat) -> CoreError?)?
     /// The first byte of the stream is in the log.
     public var onFirst: (() -> Void)?
     /// Nothing more comes: nil at the end of the file, or what went wrong. Once.
     public var onEnd: ((CoreError?) -> Void)?
 
-    private let format: PCMFormat?
     private let clock: LoopClock
     private var memory: OpaquePointer?
     private var whenClosed: (@LoopActor () -> Void)?
@@ -30,7 +29,6 @@ public final class Source {
         _ kind: Kind, log: Log, fanout: Fanout?, format: PCMFormat?, detectWAV: Bool = true,
         clock: LoopClock = .monotonic, onEnd: @escaping (CoreError?) -> Void
     ) throws(CoreError) {
-        self.format = format
         self.clock = clock
         self.onEnd = onEnd
         var options = weir_source_options_t()
@@ -71,6 +69,11 @@ public final class Source {
 
     public var isClosed: Bool { memory == nil }
 
+    /// Gives it another log and fan-out; only from within `onFormat`, where the unit of the log differs.
+    public func setLog(_ log: Log, fanout: Fanout?) {
+        if let memory { weir_source_set_log(memory, log.core, fanout?.core) }
+    }
+
     /// Stops writing, or goes on. Idempotent.
     public func hold(_ hold: Bool) {
         if let memory { weir_source_hold(memory, hold ? 1 : 0) }
@@ -108,7 +111,7 @@ public final class Source {
     fileprivate func found(_ core: weir_pcm_format_t) -> Int32 {
         guard let found = PCMFormat(core) else { return WEIR_EWAVFORMAT.rawValue }
         if let onFormat { return onFormat(found)?.rawValue ?? 0 }
-        return found == format ? 0 : WEIR_EFORMAT.rawValue
+        return WEIR_EFORMAT.rawValue
     }
 
     fileprivate func ended(_ status: Int32) {
