@@ -1,0 +1,7 @@
+/// The command line of `weir bench`. What a benchmark takes it reads itself.
+extension Bench {
+    static let command = Command(
+        name: "bench", about: "Runs a microbenchmark",
+        arguments: [.init(name: "NAME", about: "Which one, such as fanout")],
+        options: [.init(name: "json", value: nil, about: "Prints JSON instead of a table")], passesOn: true)
+}

@@ -1,0 +1,80 @@
+internal import WeirHTTP
+internal import WeirLive
+internal import WeirLoop
+
+/// `weir check`: every problem of a configuration, or the caps that it implies.
+enum Check {
+    static let command = Command(
+        name: "check", about: "Checks a configuration, and prints the caps it implies",
+        arguments: [.init(name: "FILE", about: "The configuration, YAML or JSON")],
+        notes: [
+            """
+            The variables of the environment count, as they would for `weir serve`.
+            Exit code 0: valid. 1: every problem has been printed.
+            """
+        ])
+
+    static func run(_ file: String, environment: [String: String], _ console: Console) -> Int32 {
+        let outcome = ConfigurationSource(file: file, environment: environment).load()
+        for problem in outcome.problems { console.line(problem.description) }
+        guard let configuration = outcome.configuration else {
+            let errors = count(outcome.errors.count, "error")
+            let warnings = outcome.warnings.count
+            console.line("\(file): \(errors)\(warnings == 0 ? "" : ", \(count(warnings, "warning"))")")
+            return Program.failed
+        }
+        console.line("\(file): valid")
+        console.line(report(configuration, ConfigurationCaps(of: configuration)))
+        return Program.done
+    }
+
+    /// What the configuration lets happen at most.
+    static func report(_ configuration: Configuration, _ caps: ConfigurationCaps) -> String {
+        var rows: [(String, String)] = []
+        for (index, address) in configuration.server.addresses.enumerated() {
+            rows.append((index == 0 ? "listen" : "", address.written))
+        }
+        let chosen = configuration.auth.adminToken != nil
+        rows.append(("admin token", chosen ? "configured" : "generated into \(configuration.data)/admin.token"))
+        if configuration.stations.isEmpty { rows.append(("stations", "none")) }
+        for (station, cap) in zip(configuration.stations, caps.stations) {
+            rows.append(("station", "\(station.name): \(station.source.kind), \(describe(station, cap))"))
+        }
+        let ofStations = caps.stations.reduce(0) { $0 + $1.listeners }
+        rows.append(
+            (
+                "listeners",
+                "at most \(caps.listeners): stations \(ofStations), limits.listeners \(configuration.limits.listeners),"
+                    + " connections \(caps.connections)"
+            ))
+        let limit = configuration.limits.memory ?? ProcessLimits.memoryShare
+        rows.append(
+            (
+                "memory",
+                "rings \(Units.round(bytes: caps.rings)), listeners \(Units.round(bytes: caps.heap)) at most;"
+                    + " limits.memory \(Units.round(bytes: limit))"
+            ))
+        rows.append(("kernel", "send buffers \(Units.round(bytes: caps.sendBuffers)) at most"))
+        let width = (rows.map { $0.0.count }.max() ?? 0) + 2
+        return rows.map { "  \($0.0)\(String(repeating: " ", count: width - $0.0.count))\($0.1)" }.joined(
+            separator: "\n")
+    }
+
+    /// `pcm s16le 48000 Hz 2 ch, 192 kB/s; ring 1 MiB = 5.46 s; at most 10 listeners`.
+    private static func describe(_ station: StationOptions, _ cap: ConfigurationCaps.Station) -> String {
+        let format: String
+        let ring: String
+        switch (station.format, cap.byteRate) {
+        case (.pcm(let pcm), let rate?):
+            format = "pcm \(pcm), \(Units.tenths(Double(rate) / 1000)) kB/s"
+            ring = " = \(Units.round(seconds: Double(cap.ring) / Double(rate)))"
+        default: (format, ring) = ("raw", "")
+        }
+        return "\(format); ring \(Units.round(bytes: cap.ring))\(ring); at most \(count(cap.listeners, "listener")),"
+            + " send buffer \(Units.round(bytes: cap.sendBuffer)) each"
+    }
+
+    private static func count(_ number: Int, _ noun: String) -> String {
+        "\(number) \(noun)\(number == 1 ? "" : "s")"
+    }
+}

@@ -1,0 +1,39 @@
+internal import CLibuv
+internal import CWeir
+
+/// `weir version`: which Weir this is, and what it is made of.
+enum Version {
+    static let command = Command(name: "version", about: "Prints version, compiled features and library versions")
+
+    static func run(_ console: Console) -> Int32 {
+        console.output(text)
+        return Program.done
+    }
+
+    static var text: String {
+        """
+        weir \(String(cString: weir_version_string()))
+        features   \(features.isEmpty ? "none" : features.joined(separator: " "))
+        libraries  \(libraries.map { "\($0.name) \($0.version)" }.joined(separator: ", "))
+
+        """
+    }
+
+    /// Package traits that are compiled in.
+    static var features: [String] {
+        #if YAML
+            ["YAML"]
+        #else
+            []
+        #endif
+    }
+
+    /// As they are linked now, not as they were when this was compiled.
+    static var libraries: [(name: String, version: String)] {
+        var libraries = [(name: "libuv", version: String(cString: uv_version_string()))]
+        #if YAML
+            libraries.append((name: "libyaml", version: YAMLReader.version))
+        #endif
+        return libraries
+    }
+}

@@ -1,0 +1,131 @@
+/// Where a configuration is read from. Kept, so that it can be read again: SIGHUP.
+public struct ConfigurationSource: Sendable, Equatable {
+    /// An option of the command line that stands for a key.
+    public struct Option: Sendable, Equatable {
+        /// `--listen`.
+        public var name: String
+        /// `listen`.
+        public var key: String
+        public var value: String
+
+        public init(name: String, key: String, value: String) {
+            self.name = name
+            self.key = key
+            self.value = value
+        }
+    }
+
+    /// Largest file that is read, in bytes.
+    public static let fileLimit = 1 << 20
+    /// What the names of Weir's variables begin with.
+    static let prefix = "WEIR_"
+    /// Stands for `--config`; not a key.
+    static let fileVariable = "WEIR_CONFIG"
+
+    /// YAML or JSON; nil: none.
+    public var file: String?
+    public var environment: [String: String]
+    public var options: [Option]
+
+    public init(file: String? = nil, environment: [String: String] = [:], options: [Option] = []) {
+        self.file = file
+        self.environment = environment
+        self.options = options
+    }
+
+    /// Reads and checks everything: the options, then the environment, then the file, then the defaults.
+    public func load() -> ConfigurationOutcome {
+        var reader = ConfigurationReader(file: file)
+        var configuration = Configuration()
+        if let file {
+            do throws(ConfigurationFault) {
+                try reader.read(
+                    document: FileBytes.read(file, limit: Self.fileLimit), named: file, into: &configuration)
+            } catch {
+                reader.report("\(error.wrong)\(error.hint)", at: "", .file(file))
+            }
+        }
+        reader.read(environment: environment, into: &configuration)
+        reader.read(options: options, into: &configuration)
+        reader.finish(&configuration)
+        // Swift's sort is stable: problems of one place stay in the order they were found.
+        return ConfigurationOutcome(
+            configuration: reader.hasErrors ? nil : configuration, problems: reader.problems.sorted())
+    }
+}
+
+/// What came of reading a configuration.
+public struct ConfigurationOutcome: Sendable, Equatable {
+    /// Nil when there is an error among the problems.
+    public var configuration: Configuration?
+    /// Errors and warnings, in the order of the file.
+    public var problems: [ConfigurationProblem]
+
+    public var errors: [ConfigurationProblem] { problems.filter { $0.severity == .error } }
+    public var warnings: [ConfigurationProblem] { problems.filter { $0.severity == .warning } }
+}
+
+extension ConfigurationReader {
+    /// Reads a document: JSON by its name, YAML otherwise.
+    mutating func read(document raw: [UInt8], named name: String, into configuration: inout Configuration) {
+        do throws(DocumentFault) {
+            let text = try DocumentText(raw)
+            guard let node = try read(text, named: name) else { return }
+            read(node, .configuration, into: &configuration)
+        } catch {
+            report(error)
+        }
+    }
+
+    private mutating func read(_ text: DocumentText, named name: String) throws(DocumentFault) -> Node? {
+        if name.lowercased().hasSuffix(".json") { return try JSONReader.read(text) }
+        #if YAML
+            let (node, faults) = try YAMLReader.read(text)
+            for fault in faults { report(fault) }
+            return node
+        #else
+            let isYAML = name.lowercased().hasSuffix(".yml") || name.lowercased().hasSuffix(".yaml")
+            if !isYAML, text.bytes.first(where: { $0 > 0x20 }) == UInt8(ascii: "{") { return try JSONReader.read(text) }
+            throw DocumentFault(
+                mark: Mark(line: 1, column: 1),
+                message:
+                    "this build of Weir does not read YAML (trait YAML is off); expected JSON, in a file named .json")
+        #endif
+    }
+
+    /// Every variable that begins with `WEIR_`. An empty one counts as not set.
+    mutating func read(environment: [String: String], into configuration: inout Configuration) {
+        let keys = ConfigurationTable.configuration.keys.filter { $0.parse != nil }
+        let later = ConfigurationTable.configuration.later
+        for (name, value) in environment.sorted(by: { $0.key < $1.key }) {
+            guard name.hasPrefix(ConfigurationSource.prefix), name != ConfigurationSource.fileVariable, !value.isEmpty
+            else {
+                continue
+            }
+            if let key = keys.first(where: { $0.variable == name }) {
+                read(value, key, from: .environment(name), into: &configuration)
+                continue
+            }
+            let reason: String
+            if name.hasPrefix("WEIR_LIVE_STATIONS") {
+                reason = "ignored: stations are configured in the file"
+            } else if later.contains(where: { name.hasPrefix("WEIR_\($0.uppercased())") }) {
+                reason = "ignored: not supported by this version"
+            } else {
+                reason = "ignored: unknown variable\(Suggestion.phrase(for: name, among: keys.map { $0.variable }))"
+            }
+            report(reason, at: "", .environment(name), severity: .warning)
+        }
+    }
+
+    mutating func read(options: [ConfigurationSource.Option], into configuration: inout Configuration) {
+        for option in options {
+            guard let key = ConfigurationTable.configuration.key(option.key) else { continue }
+            if option.value.isEmpty {
+                report("is empty; expected \(key.expected)", at: "", .option(option.name))
+            } else {
+                read(option.value, key, from: .option(option.name), into: &configuration)
+            }
+        }
+    }
+}

@@ -1,0 +1,191 @@
+internal import WeirLive
+internal import WeirLoop
+
+extension StationDraft {
+    /// The longest window that `auto` may take, in milliseconds; a ring must hold two.
+    static let autoWindowMost = 200
+
+    /// Put together; nil when something that its source needs is missing.
+    var station: StationOptions? {
+        var station = options
+        station.format =
+            switch format {
+            case .pcm: .pcm(pcm)
+            case .raw: .raw
+            }
+        switch kind {
+        case .exec:
+            guard let command, command.first?.isEmpty == false else { return nil }
+            station.source = .exec(command: command, directory: directory, environment: environment)
+        case .tone: station.source = .tone
+        case .file:
+            guard let path else { return nil }
+            station.source = .file(path: path, loop: loop)
+        case .stdin: station.source = .stdin
+        case .fifo:
+            guard let path else { return nil }
+            station.source = .fifo(path: path)
+        case nil: return nil
+        }
+        return station
+    }
+
+    /// The longest window in milliseconds.
+    var windowMost: Int {
+        switch options.window {
+        case .auto: Self.autoWindowMost
+        case .fixed(let milliseconds): milliseconds
+        }
+    }
+}
+
+extension StationDraft.Kind {
+    /// The keys of `source` that only some kinds have, and whether this one needs them.
+    fileprivate var own: [(key: String, isRequired: Bool)] {
+        switch self {
+        case .exec: [("command", true), ("directory", false), ("environment", false)]
+        case .file: [("path", true), ("loop", false)]
+        case .fifo: [("path", true)]
+        case .tone, .stdin: []
+        }
+    }
+
+    fileprivate static let particular = ["command", "directory", "environment", "path", "loop"]
+}
+
+extension ConfigurationReader {
+    /// Most stations in a configuration.
+    static var stationLimit: Int { 1000 }
+
+    /// Reads `live.stations`; nil when something in it was refused.
+    mutating func stations(_ node: Node, at path: String) -> [StationOptions]? {
+        record(path, at: node.mark)
+        let nodes: [Node]
+        switch node.content {
+        case .list(let list): nodes = list
+        case .refused: return nil
+        default:
+            let expected = ConfigurationTable.configuration.key(path)?.expected ?? "a list"
+            report("\(ConfigurationFault.of(node).wrong); expected \(expected)", at: path, origin(node.mark))
+            return nil
+        }
+        guard nodes.count <= Self.stationLimit else {
+            report("\(nodes.count) stations; expected at most \(Self.stationLimit)", at: path, origin(node.mark))
+            return nil
+        }
+        var stations: [StationOptions] = []
+        var names: [String: Origin] = [:]
+        var reader: String?
+        for (index, node) in nodes.enumerated() {
+            let path = "\(path)[\(index)]"
+            var draft = StationDraft()
+            read(node, .station, at: path, into: &draft)
+            switch node.content {
+            case .map, .scalar(_, .null): check(draft, at: path, node.mark)
+            default: continue
+            }
+            let name = draft.options.name
+            let place = origin(of: "\(path).name", or: node.mark)
+            if let first = names[name] {
+                report(
+                    "\(quoted(name)) is the name of another station (\(first.reference)); expected a name of its own",
+                    at: "\(path).name", place)
+            } else if !name.isEmpty {
+                names[name] = place
+            }
+            if draft.kind == .stdin {
+                if let reader {
+                    report(
+                        "standard input is read by \(reader) already; expected one station of kind `stdin`",
+                        at: "\(path).source.kind", origin(of: "\(path).source.kind"))
+                }
+                reader = reader ?? (name.isEmpty ? path : "station \(quoted(name))")
+            }
+            if let station = draft.station { stations.append(station) }
+        }
+        return stations
+    }
+
+    /// What no key of a station can say alone.
+    private mutating func check(_ draft: StationDraft, at path: String, _ mark: Mark) {
+        func key(_ name: String) -> String { "\(path).\(name)" }
+        if given[key("name")] == nil {
+            report("missing; expected a name, for the routes /live/NAME", at: key("name"), origin(mark))
+        }
+        checkSource(draft, at: path, mark)
+        if draft.format == .raw, let pcm = given[key("pcm")] {
+            report("has no meaning for format `raw`; remove it", at: key("pcm"), pcm)
+        }
+        if draft.options.slowPolicy == .pause, draft.kind == .tone {
+            report(
+                "`pause` needs a source that can wait, and a tone cannot; expected `skip` or `disconnect`",
+                at: key("slow.policy"), origin(of: key("slow.policy"), or: mark))
+        }
+        if draft.format == .pcm,
+            isSound(key("format"), key("pcm.sample"), key("pcm.rate"), key("pcm.channels"), key("ring"))
+        {
+            checkRing(draft, at: path, mark)
+        }
+    }
+
+    private mutating func checkSource(_ draft: StationDraft, at path: String, _ mark: Mark) {
+        let source = "\(path).source"
+        guard let kind = draft.kind else {
+            if isSound("\(source).kind", source) {
+                let kinds = alternatives(StationDraft.Kind.allCases.map { $0.rawValue })
+                report("missing; expected \(kinds)", at: "\(source).kind", origin(of: source, or: mark))
+            }
+            return
+        }
+        for name in StationDraft.Kind.particular {
+            let own = kind.own.first { $0.key == name }
+            if let place = given["\(source).\(name)"] {
+                if own == nil {
+                    report("has no meaning for kind `\(kind.rawValue)`; remove it", at: "\(source).\(name)", place)
+                }
+            } else if own?.isRequired == true {
+                let expected = ConfigurationTable.station.key("source.\(name)")?.expected ?? "a value"
+                report(
+                    "missing for kind `\(kind.rawValue)`; expected \(expected)", at: "\(source).\(name)",
+                    origin(of: source, or: mark))
+            }
+        }
+        if kind == .exec, let command = draft.command, command.first?.isEmpty ?? true {
+            let wrong = command.isEmpty ? "is empty" : "has an empty program"
+            report(
+                "\(wrong); expected the program and its arguments", at: "\(source).command",
+                origin(of: "\(source).command"))
+        }
+    }
+
+    private mutating func checkRing(_ draft: StationDraft, at path: String, _ mark: Mark) {
+        let options = draft.options
+        let rate = draft.pcm.byteRate
+        let seconds = Units.round(seconds: Double(options.ring) / Double(rate))
+        let ring = "\(path).ring"
+        if isSound("\(path).window") {
+            let windows = 2 * draft.windowMost * rate / 1000
+            let least = max(draft.pcm.frameBytes, windows)
+            if options.ring < least {
+                let what = least == windows ? "two windows of \(draft.windowMost)ms" : "a frame"
+                let place = given[ring] ?? given["\(path).pcm"]
+                report(
+                    "\(Units.write(bytes: options.ring)) holds \(seconds) of \(draft.pcm);"
+                        + " expected at least \(Units.round(bytes: least)), \(what)", at: ring, place ?? origin(mark))
+                return
+            }
+        }
+        if isSound("\(path).join"), options.join * Double(rate) > Double(options.ring) {
+            report(
+                "\(Units.write(seconds: options.join)) is further back than the ring reaches;"
+                    + " expected at most \(seconds), or a larger ring", at: "\(path).join", origin(of: "\(path).join"))
+        }
+        if options.slowPolicy == .disconnect, let place = given["\(path).slow.max_lag"],
+            isSound("\(path).slow.max_lag"), options.maxLag * Double(rate) > Double(options.ring)
+        {
+            report(
+                "the ring holds \(seconds): a listener is ended at that lag", at: "\(path).slow.max_lag", place,
+                severity: .warning)
+        }
+    }
+}

@@ -1,0 +1,61 @@
+public import WeirLoop
+
+/// Writes a body while it is sent, at the pace of the peer.
+@LoopActor
+public final class ResponseWriter {
+    enum Framing {
+        case length(UInt64)
+        case chunked
+        case close
+    }
+
+    /// Bytes of body written so far.
+    public private(set) var written: UInt64 = 0
+
+    private unowned let connection: Connection
+    private let framing: Framing
+
+    init(_ connection: Connection, framing: Framing) {
+        self.connection = connection
+        self.framing = framing
+    }
+
+    /// Returns when the socket has taken the bytes. Throws when the peer has gone or takes nothing for `sendTimeout`, and
+    /// when there are more bytes than were announced.
+    public func write(_ bytes: [UInt8]) async throws {
+        if bytes.isEmpty { return }
+        let total = written + UInt64(bytes.count)
+        switch framing {
+        case .length(let length):
+            guard total <= length else { throw LengthMismatch(announced: length, written: total) }
+            try await connection.send([bytes])
+        case .close:
+            try await connection.send([bytes])
+        case .chunked:
+            let size = Array(String(bytes.count, radix: 16).utf8)
+            try await connection.send([size + [13, 10], bytes, [13, 10]])
+        }
+        written = total
+    }
+
+    public func write(_ text: String) async throws {
+        try await write(Array(text.utf8))
+    }
+
+    func finish() async throws {
+        switch framing {
+        case .length(let length):
+            guard written == length else { throw LengthMismatch(announced: length, written: written) }
+        case .close: break
+        case .chunked: try await connection.send([Array("0\r\n\r\n".utf8)])
+        }
+    }
+
+    /// A body that is not as long as its `Content-Length`.
+    struct LengthMismatch: Error, CustomStringConvertible {
+        let announced: UInt64
+        let written: UInt64
+
+        var description: String { "a body of \(written) bytes was announced as \(announced)" }
+    }
+}

@@ -1,0 +1,267 @@
+import Glibc
+import Testing
+import WeirHTTP
+import WeirLive
+import WeirLoop
+
+@testable import Weir
+
+@Suite struct ConfigurationSourceTests {
+    /// A value for every key that has a variable, other than its default.
+    static let samples: [String: (value: String, isSet: @Sendable (Configuration) -> Bool)] = [
+        "WEIR_LISTEN": (
+            "127.0.0.1:0, [::1]:80,unix:/run/weir.sock",
+            {
+                $0.server.addresses == [
+                    .internet(host: "127.0.0.1", port: 0), .internet(host: "::1", port: 80),
+                    .unix(path: "/run/weir.sock"),
+                ]
+            }
+        ),
+        "WEIR_DATA": ("/srv/weir", { $0.data == "/srv/weir" }),
+        "WEIR_SHUTDOWN_GRACE": ("500ms", { $0.shutdownGrace == 0.5 }),
+        "WEIR_LOG_LEVEL": ("debug", { $0.log.level == .debug }),
+        "WEIR_LOG_FORMAT": ("json", { $0.log.format == .json }),
+        "WEIR_AUTH_ADMIN_TOKEN": ("1234567890123456", { $0.auth.adminToken == Secret("1234567890123456") }),
+        "WEIR_AUTH_ADMIN_TOKEN_FILE": ("/dev/null", { $0.auth.adminTokenFile == "/dev/null" }),
+        "WEIR_AUTH_LINK_KEY": ("abcdefghijklmnop", { $0.auth.linkKey == Secret("abcdefghijklmnop") }),
+        "WEIR_AUTH_LINK_KEY_FILE": ("/dev/null", { $0.auth.linkKeyFile == "/dev/null" }),
+        "WEIR_HTTP_MAX_CONNECTIONS": ("2000", { $0.server.maxConnections == 2000 }),
+        "WEIR_HTTP_CONNECTIONS_PER_ADDRESS": ("5", { $0.server.connectionsPerAddress == 5 }),
+        "WEIR_HTTP_HEAD_TIMEOUT": ("3s", { $0.server.headTimeout == 3 }),
+        "WEIR_HTTP_IDLE_TIMEOUT": ("2m", { $0.server.idleTimeout == 120 }),
+        "WEIR_HTTP_SEND_TIMEOUT": ("1h", { $0.server.sendTimeout == 3600 }),
+        "WEIR_HTTP_BODY_LIMIT": ("64KiB", { $0.server.bodyLimit == 65536 }),
+        "WEIR_HTTP_TRUSTED_PROXIES": ("10.0.0.0/8,::1", { $0.server.trustedProxies == ["10.0.0.0/8", "::1"] }),
+        "WEIR_HTTP_ALLOWED_HOSTS": ("radio.example.org", { $0.server.allowedHosts == ["radio.example.org"] }),
+        "WEIR_HTTP_CORS": ("none", { $0.server.cors == "" }),
+        "WEIR_LIMITS_LISTENERS": ("100_000", { $0.limits.listeners == 100_000 }),
+        "WEIR_LIMITS_MEMORY": ("100MB", { $0.limits.memory == 100_000_000 }),
+    ]
+
+    /// Read from variables alone, before secrets are looked for.
+    static func read(_ environment: [String: String]) -> (Configuration, [String]) {
+        var reader = ConfigurationReader(file: nil)
+        var configuration = Configuration()
+        reader.read(environment: environment, into: &configuration)
+        return (configuration, reader.problems.map(\.description))
+    }
+
+    @Test func everyKeyOutsideAStationHasAVariable() {
+        let variables = ConfigurationTable.configuration.keys.filter { $0.parse != nil }.map(\.variable)
+        #expect(Set(variables) == Set(Self.samples.keys))
+    }
+
+    @Test(arguments: samples.keys.sorted())
+    func aVariableSetsItsKey(name: String) throws {
+        let sample = try #require(Self.samples[name])
+        let (configuration, problems) = Self.read([name: sample.value])
+        #expect(problems == [])
+        #expect(sample.isSet(configuration))
+        #expect(!sample.isSet(Configuration()))
+    }
+
+    @Test(arguments: samples.keys.sorted())
+    func anInvalidValueIsAnErrorThatNamesTheVariable(name: String) {
+        let outcome = ConfigurationSource(environment: [name: "a\u{0} b"]).load()
+        #expect(outcome.configuration == nil)
+        #expect(outcome.errors.count == 1)
+        #expect(
+            outcome.errors.allSatisfy { $0.description.hasPrefix("\(name): ") && $0.message.contains("; expected ") })
+    }
+
+    @Test func anEmptyVariableCountsAsNotSet() {
+        let empty = Dictionary(uniqueKeysWithValues: Self.samples.keys.map { ($0, "") })
+        #expect(
+            ConfigurationSource(environment: empty).load()
+                == ConfigurationOutcome(configuration: Configuration(), problems: []))
+    }
+
+    @Test func anUnknownVariableIsAWarning() {
+        let outcome = ConfigurationSource(environment: [
+            "WEIR_LISEN": "1", "WEIR_LIVE_STATIONS_DEMO_RING": "1", "WEIR_DOWNLOADS_THRESHOLD_MB": "1", "WEIRD": "1",
+            "WEIR_CONFIG": "weir.yml", "PATH": "/bin",
+        ]).load()
+        #expect(outcome.configuration == Configuration())
+        #expect(
+            outcome.lines == [
+                "WEIR_DOWNLOADS_THRESHOLD_MB: warning: ignored: not supported by this version",
+                "WEIR_LISEN: warning: ignored: unknown variable; did you mean `WEIR_LISTEN`?",
+                "WEIR_LIVE_STATIONS_DEMO_RING: warning: ignored: stations are configured in the file",
+            ])
+    }
+
+    @Test func optionsOverrideVariablesAndVariablesTheFileAndTheFileTheDefaults() throws {
+        let directory = try TemporaryDirectory()
+        let file = try directory.write(
+            "weir.json", "{ \"data\": \"/file\", \"log\": { \"level\": \"error\", \"format\": \"json\" } }")
+        let source = ConfigurationSource(
+            file: file, environment: ["WEIR_DATA": "/variable", "WEIR_LOG_LEVEL": "warning"],
+            options: [.init(name: "--data", key: "data", value: "/option")])
+        let configuration = try #require(source.load().configuration)
+        #expect(configuration.data == "/option")
+        #expect(configuration.log.level == .warning)
+        #expect(configuration.log.format == .json)
+        #expect(configuration.shutdownGrace == 10)
+    }
+
+    @Test func aWrongValueIsAnErrorAlsoWhenItIsOverridden() throws {
+        let directory = try TemporaryDirectory()
+        let file = try directory.write("weir.json", "{ \"log\": { \"level\": \"loud\" } }")
+        let outcome = ConfigurationSource(file: file, environment: ["WEIR_LOG_LEVEL": "info"]).load()
+        #expect(outcome.configuration == nil)
+        #expect(outcome.errors.map(\.path) == ["log.level"])
+    }
+
+    @Test func aWrongOptionIsNamedByItsDashes() {
+        let outcome = ConfigurationSource(options: [
+            .init(name: "--log-level", key: "log.level", value: "warn"), .init(name: "--data", key: "data", value: ""),
+        ]).load()
+        #expect(
+            outcome.lines == [
+                "--log-level: \"warn\" is unknown; expected debug, info, warning or error; did you mean `warning`?",
+                "--data: is empty; expected a path",
+            ])
+    }
+
+    // MARK: Secrets
+
+    @Test func aSecretsFileIsReadWithoutTheSpaceAroundIt() throws {
+        let directory = try TemporaryDirectory()
+        let file = try directory.write("token", "\n  0123456789abcdef \r\n")
+        let outcome = ConfigurationSource(environment: ["WEIR_AUTH_ADMIN_TOKEN_FILE": file]).load()
+        #expect(outcome.configuration?.auth.adminToken == Secret("0123456789abcdef"))
+        #expect(outcome.problems == [])
+    }
+
+    @Test(arguments: [
+        ("", "is empty"), (" \n", "is empty"), ("two words", "has spaces, line breaks or other characters"),
+        ("caf\u{E9}", "has spaces, line breaks or other characters"),
+        (String(repeating: "x", count: 1025), "is longer than 1024 bytes"),
+        (String(repeating: "x", count: 5000), "is larger than 4KiB"),
+    ])
+    func aSecretsFileThatHoldsNoneIsRefused(text: String, wrong: String) throws {
+        let directory = try TemporaryDirectory()
+        let file = try directory.write("token", text)
+        let outcome = ConfigurationSource(environment: ["WEIR_AUTH_ADMIN_TOKEN_FILE": file]).load()
+        #expect(outcome.configuration == nil)
+        #expect(outcome.errors.count == 1)
+        #expect(outcome.errors.allSatisfy { $0.message.contains(wrong) && $0.description.contains("ADMIN_TOKEN_FILE") })
+    }
+
+    @Test func aSecretsFileThatEveryoneReadsAndAShortSecretAreWarnings() throws {
+        let directory = try TemporaryDirectory()
+        let file = try directory.write("token", "short", mode: 0o644)
+        let outcome = ConfigurationSource(environment: ["WEIR_AUTH_ADMIN_TOKEN_FILE": file]).load()
+        #expect(outcome.configuration?.auth.adminToken == Secret("short"))
+        #expect(
+            outcome.lines.map { $0.replacing(file) } == [
+                "WEIR_AUTH_ADMIN_TOKEN_FILE: warning: \"FILE\" can be read by every user of the machine; expected mode 0600",
+                "WEIR_AUTH_ADMIN_TOKEN_FILE: warning: is only 5 bytes long; 16 or more are hard to guess",
+            ])
+    }
+
+    @Test func aVariableOverridesTheSecretsFileOfTheFile() throws {
+        let directory = try TemporaryDirectory()
+        let file = try directory.write("weir.json", "{ \"auth\": { \"admin_token_file\": \"/nonexistent\" } }")
+        let source = ConfigurationSource(file: file, environment: ["WEIR_AUTH_ADMIN_TOKEN": "0123456789abcdef"])
+        #expect(source.load().configuration?.auth.adminToken == Secret("0123456789abcdef"))
+    }
+
+    // MARK: Exposure
+
+    @Test(arguments: [
+        "127.0.0.1:8080", "127.8.9.1:0", "[::1]:8080", "[::ffff:127.0.0.1]:80", "localhost:8080", "LOCALHOST:1",
+        "unix:/run/weir.sock",
+    ])
+    func loopbackNeedsNoToken(address: String) {
+        #expect(ConfigurationSource(environment: ["WEIR_LISTEN": address]).load().problems == [])
+    }
+
+    @Test(arguments: [
+        "0.0.0.0:8080", "[::]:0", "192.168.1.2:80", "radio.example.org:80", "[fe80::1%eth0]:80", "10.0.0.1:0",
+    ])
+    func everyOtherAddressDoes(address: String) {
+        let refused = ConfigurationSource(environment: ["WEIR_LISTEN": address]).load()
+        #expect(refused.configuration == nil)
+        #expect(refused.lines.count == 1)
+        #expect(refused.lines.allSatisfy { $0.hasPrefix("WEIR_LISTEN: \(address) can be reached from other machines") })
+        let token = ["WEIR_LISTEN": address, "WEIR_AUTH_ADMIN_TOKEN": "0123456789abcdef"]
+        #expect(ConfigurationSource(environment: token).load().problems == [])
+    }
+
+    // MARK: Stations
+
+    @Test func stationsAreReadWhole() throws {
+        let outcome = try load(
+            """
+            { "live": { "stations": [
+              { "name": "vinyl", "format": "pcm", "pcm": { "sample": "s24le", "rate": 44100, "channels": 1 },
+                "source": { "kind": "exec", "command": ["cat", 5], "directory": "/tmp", "environment": { "TZ": "UTC", "N": 1 },
+                            "autostart": "on-demand", "linger": "1m", "start_timeout": 2.5, "stall_timeout": 3 },
+                "ring": "2MiB", "window": "20ms", "listeners": { "max": 1, "alert": 2 },
+                "slow": { "policy": "pause", "max_lag": "2s", "timeout": 9 }, "join": 1.5 },
+              { "name": "raw", "format": "raw", "source": { "kind": "stdin" }, "window": 0 },
+              { "name": "wav", "source": { "kind": "file", "path": "/dev/null", "loop": true }, "window": 0.1 },
+              { "name": "pipe", "source": { "kind": "fifo", "path": "/dev/null" }, "window": "auto" }
+            ] } }
+            """, named: "weir.json")
+        var vinyl = StationOptions(name: "vinyl")
+        vinyl.format = .pcm(PCMFormat(sample: .s24le, rate: 44100, channels: 1))
+        vinyl.source = .exec(command: ["cat", "5"], directory: "/tmp", environment: ["TZ": "UTC", "N": "1"])
+        vinyl.autostart = .onDemand
+        vinyl.linger = 60
+        vinyl.startTimeout = 2.5
+        vinyl.stallTimeout = 3
+        vinyl.ring = 2 << 20
+        vinyl.window = .fixed(milliseconds: 20)
+        vinyl.listenersMax = 1
+        vinyl.listenersAlert = 2
+        vinyl.slowPolicy = .pause
+        vinyl.maxLag = 2
+        vinyl.slowTimeout = 9
+        vinyl.join = 1.5
+        var raw = StationOptions(name: "raw")
+        raw.format = .raw
+        raw.source = .stdin
+        raw.window = .fixed(milliseconds: 0)
+        var wav = StationOptions(name: "wav")
+        wav.source = .file(path: "/dev/null", loop: true)
+        wav.window = .fixed(milliseconds: 100)
+        var pipe = StationOptions(name: "pipe")
+        pipe.source = .fifo(path: "/dev/null")
+        #expect(outcome.lines == [])
+        #expect(outcome.configuration?.stations == [vinyl, raw, wav, pipe])
+    }
+
+    @Test func anEmptyListOfStationsIsNone() throws {
+        #expect(try load("{ \"live\": { \"stations\": [] } }", named: "weir.json").configuration?.stations == [])
+        #expect(try load("{ \"live\": {} }", named: "weir.json").configuration?.stations == [.demo])
+    }
+
+    @Test func whatIsNotThereYetIsAWarning() throws {
+        let outcome = try load(
+            """
+            { "limits": { "memory": "16MiB" }, "live": { "stations": [
+              { "name": "a", "ring": "16MiB", "source": { "kind": "exec", "command": ["no-such-program"], "directory": "/nonexistent" } },
+              { "name": "b", "source": { "kind": "file", "path": "/nonexistent.wav" } } ] } }
+            """, named: "weir.json")
+        #expect(outcome.configuration?.stations.count == 2)
+        #expect(
+            outcome.lines == [
+                "weir.yml:1:25: warning: limits.memory: less than the rings of all stations, which take 17 MiB",
+                "weir.yml:2:74: warning: live.stations[0].source.command: \"no-such-program\" is not a program that can be"
+                    + " found now",
+                "weir.yml:2:108: warning: live.stations[0].source.directory: \"/nonexistent\" is not a directory now",
+                "weir.yml:3:54: warning: live.stations[1].source.path: \"/nonexistent.wav\" cannot be read now:"
+                    + " No such file or directory",
+            ])
+    }
+}
+
+extension String {
+    /// The text with a path in it as FILE.
+    fileprivate func replacing(_ path: String) -> String {
+        split(separator: path, omittingEmptySubsequences: false).joined(separator: "FILE")
+    }
+}
