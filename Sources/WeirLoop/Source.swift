@@ -76,6 +76,11 @@ public final class Source {
         if let memory { weir_source_hold(memory, hold ? 1 : 0) }
     }
 
+    /// Gives it another log and fan-out; only from within `onFormat`.
+    public func move(to log: Log, _ fanout: Fanout?) {
+        if let memory { weir_source_set_log(memory, log.core, fanout?.core) }
+    }
+
     /// Bytes put into the log by this source.
     public var bytes: UInt64 { memory.map { weir_source_bytes($0) } ?? 0 }
     /// The clock's nanoseconds at the last bytes; at the opening before the first.
