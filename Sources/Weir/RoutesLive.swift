@@ -57,7 +57,7 @@ struct LiveRoutes {
         ]
         if let join {
             fields.append("X-Weir-Position", String(join.position))
-            fields.append("X-Weir-Warm-Seconds", Units.decimal(join.seconds, places: 3))
+            fields.append("X-Weir-Warm-Seconds", join.seconds.rounded(to: 3).description)
             fields.append("Access-Control-Expose-Headers", "X-Weir-Position, X-Weir-Warm-Seconds")
         }
         return Response(200, fields: fields, body: .takeover(take))
