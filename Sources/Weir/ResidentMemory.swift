@@ -1,3 +1,5 @@
+internal import CLibuv
+internal import CWeir
 internal import Glibc
 
 /// The memory that this process has in RAM.

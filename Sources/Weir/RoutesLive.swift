@@ -57,7 +57,7 @@ struct LiveRoutes {
         ]
         if let join {
             fields.append("X-Weir-Position", String(join.position))
-            fields.append("X-Weir-Warm-Seconds", join.seconds.rounded(to: 3).description)
+            fields.append("X-Weir-Warm-Seconds", String(decoding: join.seconds.rounded(to: 3).bytes, as: UTF8.self))
             fields.append("Access-Control-Expose-Headers", "X-Weir-Position, X-Weir-Warm-Seconds")
         }
         return Response(200, fields: fields, body: .takeover(take))
@@ -97,7 +97,7 @@ struct LiveRoutes {
             error.detail = [name, ("state", .string(state.rawValue))]
         case .unsuitable(let format, let ending):
             error = HTTPError(
-                406, "FORM_UNSUITABLE", "this station is \(format): it has no \(ending)",
+                404, "FORM_UNSUITABLE", "this station is \(format): it has no \(ending)",
                 detail: [name, ("format", .string(format))])
         }
         return error

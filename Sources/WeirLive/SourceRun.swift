@@ -1,3 +1,4 @@
+import CLibuv
 import CWeir
 import Glibc
 import WeirLoop

@@ -1,3 +1,5 @@
+import CLibuv
+import CWeir
 import Glibc
 
 /// The time of day, for people: it may jump.

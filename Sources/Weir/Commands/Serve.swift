@@ -1,3 +1,4 @@
+internal import CLibuv
 internal import CWeir
 internal import Glibc
 internal import WeirHTTP
