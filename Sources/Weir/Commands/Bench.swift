@@ -2,7 +2,19 @@
 enum Bench {
     /// Runs what the arguments name, and returns the exit code.
     static func run(_ arguments: [String]) -> Int32 {
-        Console.standard.error("weir bench: the benchmarks are not built into this program")
-        return Program.failed
+        guard let name = arguments.first(where: { !$0.hasPrefix("-") }) else {
+            Console.standard.error("weir bench: which one? There is: fanout")
+            return Program.wrongUsage
+        }
+        var rest = arguments
+        rest.removeAll { $0 == name }
+        switch name {
+        case "fanout": return BenchFanout.run(rest)
+        case FanoutDrain.name: return FanoutDrain.run(Array(arguments.dropFirst()))
+        default:
+            let near = Suggestion.phrase(for: name, among: ["fanout"])
+            Console.standard.error("weir bench: unknown benchmark \(quoted(name))\(near)")
+            return Program.wrongUsage
+        }
     }
 }

@@ -1,3 +1,5 @@
+internal import CLibuv
+internal import CWeir
 internal import Glibc
 internal import WeirHTTP
 

@@ -1,0 +1,164 @@
+internal import WeirHTTP
+internal import WeirLive
+
+/// How the engine is, and which checks say so.
+struct Health: Sendable, Equatable {
+    enum Status: String, Sendable, Comparable {
+        case ok, degraded, failing
+
+        private var rank: Int {
+            switch self {
+            case .ok: 0
+            case .degraded: 1
+            case .failing: 2
+            }
+        }
+
+        static func < (left: Status, right: Status) -> Bool { left.rank < right.rank }
+    }
+
+    struct Check: Sendable, Equatable {
+        /// `memory`, `memory_growth`, `loop`, `sources`, `listeners`.
+        var name: String
+        var status: Status
+        /// For people; empty when there is nothing to say.
+        var message: String
+    }
+
+    var checks: [Check]
+
+    /// The worst of the checks.
+    var status: Status { checks.map(\.status).max() ?? .ok }
+
+    var json: WeirHTTP.JSON {
+        .object([
+            ("status", .string(status.rawValue)),
+            (
+                "checks",
+                .array(
+                    checks.map { check in
+                        .object([
+                            ("name", .string(check.name)), ("status", .string(check.status.rawValue)),
+                            ("message", .string(check.message)),
+                        ])
+                    })
+            ),
+        ])
+    }
+}
+
+/// What health is judged by, at one moment.
+struct HealthSample: Sendable {
+    struct Station: Sendable {
+        var name: String
+        var state: Supervision.State
+        var error: String?
+        var listeners: Int
+        var alert: Int
+    }
+
+    /// Bytes of resident memory.
+    var resident: UInt64
+    var stations: [Station] = []
+}
+
+/// Judges what it is given: time, memory and delays come from outside. What needs a past is recorded at intervals; a
+/// verdict on the present can be asked for at any time.
+struct HealthPolicy: Sendable {
+    /// Parts of the memory limit.
+    static let degradedMemory = 0.8
+    static let failingMemory = 0.95
+    /// Bytes a minute.
+    static let growthLimit = 1_048_576.0
+    /// Seconds over which memory must have been growing.
+    static let growthSpan = 600.0
+    /// Seconds that one turn of the loop may take, at the 99th percentile of the turns of `loopSpan` seconds.
+    static let loopDelay = 0.050
+    static let loopSpan = 60.0
+
+    /// Bytes: `limits.memory`.
+    let memoryLimit: UInt64
+    private var memory: [(time: Double, bytes: Double)] = []
+    private var turns: [(time: Double, all: UInt64, slow: UInt64)] = []
+
+    init(memoryLimit: UInt64) {
+        self.memoryLimit = memoryLimit
+    }
+
+    /// Bytes a minute by which memory grows; nil before there are samples of `growthSpan` seconds.
+    var growth: Double? {
+        guard let first = memory.first, let last = memory.last, memory.count > 2,
+            last.time - first.time >= HealthPolicy.growthSpan * 0.99
+        else { return nil }
+        // Least squares, so that one large allocation or one release does not decide.
+        let count = Double(memory.count)
+        let meanTime = memory.reduce(0) { $0 + $1.time } / count
+        let meanBytes = memory.reduce(0) { $0 + $1.bytes } / count
+        var covariance = 0.0
+        var variance = 0.0
+        for sample in memory {
+            covariance += (sample.time - meanTime) * (sample.bytes - meanBytes)
+            variance += (sample.time - meanTime) * (sample.time - meanTime)
+        }
+        return variance > 0 ? covariance / variance * 60 : 0
+    }
+
+    /// Notes the resident memory, and how many times the loop turned since the note before, and how many of these turns
+    /// took longer than `loopDelay`. `time` is in seconds of a clock that only grows.
+    ///
+    /// - Complexity: O(notes in `growthSpan`).
+    mutating func record(at time: Double, resident: UInt64, turns count: UInt64, slow: UInt64) {
+        memory.append((time, Double(resident)))
+        memory.removeAll { time - $0.time > HealthPolicy.growthSpan }
+        turns.append((time, count, slow))
+        turns.removeAll { time - $0.time >= HealthPolicy.loopSpan }
+    }
+
+    func judge(_ sample: HealthSample) -> Health {
+        Health(checks: [
+            memoryCheck(sample.resident), growthCheck(), loopCheck(), sourcesCheck(sample.stations),
+            listenersCheck(sample.stations),
+        ])
+    }
+
+    private func memoryCheck(_ resident: UInt64) -> Health.Check {
+        let part = Double(resident) / Double(max(1, memoryLimit))
+        let status: Health.Status =
+            part >= HealthPolicy.failingMemory ? .failing : part >= HealthPolicy.degradedMemory ? .degraded : .ok
+        let text = "\(Units.round(bytes: Int(resident))) resident of \(Units.round(bytes: Int(memoryLimit)))"
+        return Health.Check(name: "memory", status: status, message: text)
+    }
+
+    private func growthCheck() -> Health.Check {
+        guard let growth, growth > HealthPolicy.growthLimit else {
+            return Health.Check(name: "memory_growth", status: .ok, message: "")
+        }
+        return Health.Check(
+            name: "memory_growth", status: .degraded,
+            message: "\(Units.round(bytes: Int(growth))) a minute over \(Int(HealthPolicy.growthSpan / 60)) minutes")
+    }
+
+    private func loopCheck() -> Health.Check {
+        let all = turns.reduce(0) { $0 + $1.all }
+        let slow = turns.reduce(0) { $0 + $1.slow }
+        // More than one in a hundred is above it: so is the 99th percentile.
+        guard slow * 100 > all else { return Health.Check(name: "loop", status: .ok, message: "") }
+        return Health.Check(
+            name: "loop", status: .degraded,
+            message: "\(slow) of \(all) turns took more than \(Int(HealthPolicy.loopDelay * 1000)) ms")
+    }
+
+    private func sourcesCheck(_ stations: [HealthSample.Station]) -> Health.Check {
+        let bad = stations.filter { $0.state == .failed || $0.state == .stalled }
+        let text = bad.map { "\($0.name) is \($0.state.rawValue)" + ($0.error.map { ": \($0)" } ?? "") }
+        return Health.Check(
+            name: "sources", status: bad.isEmpty ? .ok : .degraded, message: text.joined(separator: "; "))
+    }
+
+    private func listenersCheck(_ stations: [HealthSample.Station]) -> Health.Check {
+        let busy = stations.filter { $0.listeners > $0.alert }
+        let text = busy.map { "\($0.name) has \($0.listeners) listeners, alert at more than \($0.alert)" }
+        return Health.Check(
+            name: "listeners", status: busy.isEmpty ? .ok : .degraded, message: text.joined(separator: "; "))
+    }
+}

@@ -1,0 +1,109 @@
+internal import CWeir
+internal import WeirHTTP
+internal import WeirLive
+internal import WeirLoop
+
+/// What `/metrics` says: gathered when it is asked for. Label values are names from the configuration and words of this
+/// program; nothing that a client sent.
+@LoopActor
+struct Metrics {
+    let stations: Stations
+    let server: Server
+    let watchdog: Watchdog
+    let log: LogWriter
+
+    func text() -> [UInt8] {
+        var text = PrometheusText()
+        live(&text)
+        listeners(&text)
+        process(&text)
+        http(&text)
+        return text.bytes
+    }
+
+    private func live(_ text: inout PrometheusText) {
+        text.family("weir_live_source_state", .gauge, "1 for the state that a station's source is in.")
+        for station in stations.all {
+            for state in Supervision.State.allCases {
+                text.sample(station.state == state ? 1 : 0, [("station", station.name), ("state", state.rawValue)])
+            }
+        }
+        text.family("weir_live_received_bytes_total", .counter, "Bytes that a station's source delivered.")
+        for station in stations.all { text.sample(station.receivedBytes, [("station", station.name)]) }
+        text.family("weir_live_restarts_total", .counter, "Times that a station's source was started again.")
+        for station in stations.all { text.sample(station.supervision.restarts, [("station", station.name)]) }
+    }
+
+    private func listeners(_ text: inout PrometheusText) {
+        let counters = stations.all.map { (labels: [(name: "station", value: $0.name)], counters: $0.counters) }
+        text.family("weir_live_listeners", .gauge, "Listeners of a station.")
+        for (labels, counters) in counters { text.sample(counters.listeners, labels) }
+        text.family("weir_live_joins_total", .counter, "Listeners that joined.")
+        for (labels, counters) in counters { text.sample(counters.joined, labels) }
+        text.family("weir_live_sent_bytes_total", .counter, "Bytes of the stream that sockets took.")
+        for (labels, counters) in counters { text.sample(counters.sentBytes, labels) }
+        text.family("weir_live_skipped_bytes_total", .counter, "Bytes of the stream that slow listeners lost.")
+        for (labels, counters) in counters { text.sample(counters.skippedBytes, labels) }
+        text.family("weir_live_skips_total", .counter, "Times that a listener jumped to the newest unit.")
+        for (labels, counters) in counters { text.sample(counters.skips, labels) }
+        text.family("weir_live_writes_total", .counter, "Writes to listeners.")
+        for (labels, counters) in counters { text.sample(counters.writes, labels) }
+        text.family("weir_live_disconnects_total", .counter, "Listeners that ended, by reason.")
+        for (labels, counters) in counters {
+            for reason in Fanout.EndReason.allCases {
+                text.sample(counters.ended(reason), labels + [("reason", reason.name)])
+            }
+        }
+        text.family("weir_live_window_seconds", .gauge, "Flush window of a station.")
+        for station in stations.all { text.sample(station.windowSeconds, [("station", station.name)]) }
+        text.family("weir_live_lag_seconds", .histogram, "Age of what a listener is sent, at each flush.")
+        for station in stations.all { text.sample(station.lag, [("station", station.name)]) }
+        text.family("weir_live_join_seconds", .histogram, "Time from a listener's request to its first flush.")
+        for station in stations.all { text.sample(station.joins, [("station", station.name)]) }
+    }
+
+    private func process(_ text: inout PrometheusText) {
+        text.family("weir_loop_delay_seconds", .histogram, "Time between two polls of the loop, without the wait.")
+        text.sample(watchdog.wall)
+        text.family("weir_loop_cpu_seconds", .histogram, "CPU time of the loop's thread between two polls.")
+        text.sample(watchdog.cpu)
+        text.family("weir_loop_entries_total", .counter, "Times that the core called the engine, and jobs run.")
+        text.sample(LoopActor.entries)
+        text.family("weir_resident_memory_bytes", .gauge, "Resident memory of the process.")
+        text.sample(ResidentMemory.now())
+        text.family("weir_log_dropped_lines_total", .counter, "Log lines that nobody took in time.")
+        text.sample(log.droppedLines)
+        text.family("weir_build_info", .gauge, "1, with the version as a label.")
+        text.sample(1, [("version", String(cString: weir_version_string()))])
+    }
+
+    private func http(_ text: inout PrometheusText) {
+        let counters = server.counters
+        text.family("weir_http_connections", .gauge, "Connections, by what holds them.")
+        text.sample(counters.active - counters.takenOver, [("holder", "server")])
+        text.sample(counters.takenOver, [("holder", "live")])
+        text.family("weir_http_connections_accepted_total", .counter, "Connections accepted.")
+        text.sample(counters.accepted)
+        text.family("weir_http_responses_total", .counter, "Responses, by the class of their status.")
+        for digit in 1...5 {
+            text.sample(counters.responses[digit] ?? 0, [("class", "\(digit)xx")])
+        }
+        text.family("weir_http_sent_bytes_total", .counter, "Bytes of bodies that the server sent itself.")
+        text.sample(counters.bytesSent)
+        text.family("weir_http_refusals_total", .counter, "Connections and requests refused, by reason.")
+        let refusals: [(String, UInt64)] = [
+            ("full", counters.refusedFull), ("per_address", counters.refusedPerAddress),
+            ("descriptors", counters.refusedDescriptors), ("malformed", counters.malformed),
+            ("unauthorized", counters.unauthorized), ("host", counters.hostRefused), ("origin", counters.originRefused),
+            ("body_too_large", counters.bodyTooLarge),
+        ]
+        for (reason, count) in refusals { text.sample(count, [("reason", reason)]) }
+        text.family("weir_http_timeouts_total", .counter, "Connections ended by a timeout, by its kind.")
+        let timeouts: [(String, UInt64)] = [
+            ("head", counters.headTimeouts), ("idle", counters.idleTimeouts), ("send", counters.sendTimeouts),
+        ]
+        for (kind, count) in timeouts { text.sample(count, [("kind", kind)]) }
+        text.family("weir_http_accept_pauses_total", .counter, "Times that accepting was suspended for want of descriptors.")
+        text.sample(counters.acceptPauses)
+    }
+}

@@ -1,0 +1,281 @@
+import Testing
+
+@testable import WeirLive
+
+@Suite struct SupervisionTests {
+    private func supervision(
+        _ autostart: StationOptions.Autostart = .always, restarts: Bool = true
+    ) -> Supervision {
+        Supervision(autostart: autostart, linger: 10, traits: .init(restartsWhenSilent: restarts))
+    }
+
+    /// A source that has delivered since second 0.
+    private func live(_ autostart: StationOptions.Autostart = .always, restarts: Bool = true) -> Supervision {
+        var machine = supervision(autostart, restarts: restarts)
+        if autostart == .onDemand { _ = machine.handle(.demand(1), at: 0) } else { _ = machine.handle(.start, at: 0) }
+        _ = machine.handle(.bytes, at: 0)
+        #expect(machine.state == .live)
+        return machine
+    }
+
+    @Test func `the state before anything happens`() {
+        #expect(supervision(.always).state == .stopped)
+        #expect(supervision(.manual).state == .stopped)
+        #expect(supervision(.onDemand).state == .idle)
+    }
+
+    @Test func `a start opens the source, its first byte makes it live and lets joiners in`() {
+        var machine = supervision()
+        #expect(machine.handle(.start, at: 0) == [.open])
+        #expect(machine.state == .starting)
+        #expect(machine.handle(.bytes, at: 1) == [.admit])
+        #expect(machine.state == .live)
+        #expect(machine.handle(.start, at: 2).isEmpty)
+    }
+
+    @Test func `the first listener starts an on-demand source and the last one leaves it lingering`() {
+        var machine = supervision(.onDemand)
+        #expect(machine.handle(.demand(1), at: 0) == [.open])
+        #expect(machine.handle(.bytes, at: 1) == [.admit])
+        #expect(machine.handle(.demand(0), at: 2) == [.linger(10)])
+        #expect(machine.state == .live)
+        #expect(machine.handle(.lingerDue, at: 12) == [.close])
+        #expect(machine.state == .idle)
+        #expect(machine.handle(.closed, at: 13).isEmpty)
+        #expect(machine.state == .idle)
+        #expect(machine.handle(.demand(1), at: 14) == [.open])
+    }
+
+    @Test func `a listener who comes back in time ends the lingering`() {
+        var machine = live(.onDemand)
+        #expect(machine.handle(.demand(0), at: 2) == [.linger(10)])
+        #expect(machine.handle(.demand(0), at: 3).isEmpty)
+        #expect(machine.handle(.demand(1), at: 4) == [.cancelLinger])
+        #expect(machine.handle(.lingerDue, at: 12).isEmpty)
+        #expect(machine.state == .live)
+    }
+
+    @Test func `a listener who comes while the source is taken down gets it back`() {
+        var machine = live(.onDemand)
+        _ = machine.handle(.demand(0), at: 2)
+        _ = machine.handle(.lingerDue, at: 12)
+        #expect(machine.handle(.demand(1), at: 13).isEmpty)
+        #expect(machine.state == .starting)
+        #expect(machine.handle(.closed, at: 14) == [.open])
+        #expect(machine.state == .starting)
+    }
+
+    @Test func `only demand for an on-demand source matters`() {
+        for autostart in [StationOptions.Autostart.always, .manual] {
+            var machine = live(autostart)
+            #expect(machine.handle(.demand(0), at: 2).isEmpty)
+            #expect(machine.handle(.demand(3), at: 3).isEmpty)
+            #expect(machine.state == .live)
+        }
+        var manual = supervision(.manual)
+        #expect(manual.handle(.demand(1), at: 0).isEmpty)
+        #expect(manual.state == .stopped)
+    }
+
+    @Test func `failures are retried on the schedule of the backoff`() {
+        var machine = supervision()
+        _ = machine.handle(.start, at: 0)
+        for (failures, delay) in [0.5, 1, 2, 4, 8, 16, 30, 30].enumerated() {
+            #expect(machine.handle(.ended(.failed("exit status 1")), at: 0, random: 1) == [.backoff(delay)])
+            #expect(machine.state == .failed)
+            #expect(machine.lastError == "exit status 1")
+            #expect(machine.restarts == UInt64(failures))
+            #expect(machine.handle(.backoffDue, at: 0) == [.open])
+            #expect(machine.state == .starting)
+        }
+    }
+
+    @Test func `a minute of health forgives the failures before`() {
+        var machine = supervision()
+        _ = machine.handle(.start, at: 0)
+        for _ in 0..<4 {
+            _ = machine.handle(.ended(.failed("")), at: 0, random: 1)
+            _ = machine.handle(.backoffDue, at: 0)
+        }
+        _ = machine.handle(.bytes, at: 100)
+        #expect(machine.handle(.ended(.failed("")), at: 159, random: 1) == [.backoff(8)])
+        _ = machine.handle(.backoffDue, at: 170)
+        _ = machine.handle(.bytes, at: 200)
+        #expect(machine.handle(.ended(.failed("")), at: 260, random: 1) == [.backoff(0.5)])
+    }
+
+    @Test func `a silent child is taken down and started again`() {
+        var machine = live()
+        machine.note(error: "no byte for 10 s")
+        #expect(machine.handle(.silence, at: 30) == [.close])
+        #expect(machine.state == .stalled)
+        #expect(machine.handle(.silence, at: 31).isEmpty)
+        #expect(machine.handle(.closed, at: 32, random: 1) == [.backoff(0.5)])
+        #expect(machine.state == .failed)
+        #expect(machine.lastError == "no byte for 10 s")
+        #expect(machine.handle(.backoffDue, at: 33) == [.open])
+        #expect(machine.restarts == 1)
+    }
+
+    @Test func `a child that ends while it is taken down counts once`() {
+        var machine = live()
+        _ = machine.handle(.silence, at: 30)
+        #expect(machine.handle(.ended(.failed("signal 15")), at: 31, random: 1) == [.backoff(0.5)])
+        #expect(machine.handle(.closed, at: 32).isEmpty)
+        #expect(machine.state == .failed)
+    }
+
+    @Test func `a silent pipe is waited for, and is live again with its next byte`() {
+        var machine = live(restarts: false)
+        #expect(machine.handle(.silence, at: 30).isEmpty)
+        #expect(machine.state == .stalled)
+        #expect(machine.handle(.bytes, at: 40) == [.admit])
+        #expect(machine.state == .live)
+        #expect(machine.restarts == 0)
+    }
+
+    @Test func `a pipe that has no writer is starting, which is no failure`() {
+        var machine = live(restarts: false)
+        #expect(machine.handle(.writerLeft, at: 5).isEmpty)
+        #expect(machine.state == .starting)
+        #expect(machine.handle(.silence, at: 60).isEmpty)
+        #expect(machine.state == .starting)
+        #expect(machine.handle(.bytes, at: 70) == [.admit])
+        #expect(machine.state == .live)
+        #expect(machine.backoff.failures == 0)
+        #expect(machine.lastError == nil)
+    }
+
+    @Test func `a file at its end stops, and an on-demand one can be started by the next listener`() {
+        var always = live(.always)
+        #expect(always.handle(.ended(.finished), at: 5) == [.refuse, .endListeners])
+        #expect(always.state == .stopped)
+        var onDemand = live(.onDemand)
+        #expect(onDemand.handle(.ended(.finished), at: 5) == [.refuse, .endListeners])
+        #expect(onDemand.state == .idle)
+        #expect(onDemand.handle(.demand(0), at: 6).isEmpty)
+        #expect(onDemand.handle(.demand(1), at: 7) == [.open])
+    }
+
+    @Test func `an empty file is a failure, not the end of a programme`() {
+        var machine = supervision()
+        _ = machine.handle(.start, at: 0)
+        #expect(machine.handle(.ended(.finished), at: 0, random: 1) == [.backoff(0.5)])
+        #expect(machine.lastError == "the source ended before its first byte")
+    }
+
+    @Test func `standard input that has ended is never tried again`() {
+        for autostart in StationOptions.Autostart.allCases {
+            var machine = live(autostart)
+            #expect(machine.handle(.ended(.exhausted("standard input has ended")), at: 5) == [.refuse, .endListeners])
+            #expect(machine.state == .stopped)
+            #expect(machine.lastError == "standard input has ended")
+        }
+    }
+
+    @Test(arguments: StationOptions.Autostart.allCases)
+    func `a stop holds until a start`(autostart: StationOptions.Autostart) {
+        var machine = live(autostart)
+        #expect(machine.handle(.stop, at: 5) == [.close, .refuse, .endListeners])
+        #expect(machine.state == .stopped)
+        #expect(!machine.isPromising)
+        #expect(machine.handle(.demand(0), at: 5).isEmpty)
+        #expect(machine.handle(.closed, at: 6).isEmpty)
+        #expect(machine.handle(.demand(1), at: 7).isEmpty)
+        #expect(machine.state == .stopped)
+        #expect(machine.handle(.start, at: 8) == [.open])
+        #expect(machine.state == .starting)
+    }
+
+    @Test func `a start while the source is taken down opens it again afterwards`() {
+        var machine = live()
+        _ = machine.handle(.stop, at: 5)
+        #expect(machine.handle(.start, at: 6).isEmpty)
+        #expect(machine.state == .starting)
+        #expect(machine.handle(.closed, at: 7) == [.open])
+    }
+
+    @Test func `a stop during a backoff ends it`() {
+        var machine = supervision()
+        _ = machine.handle(.start, at: 0)
+        _ = machine.handle(.ended(.failed("x")), at: 0)
+        #expect(machine.handle(.stop, at: 0) == [.cancelBackoff, .refuse, .endListeners])
+        #expect(machine.handle(.backoffDue, at: 1).isEmpty)
+        #expect(machine.state == .stopped)
+        #expect(machine.lastError == nil)
+    }
+
+    @Test func `an operator's start does not wait for the backoff`() {
+        var machine = supervision()
+        _ = machine.handle(.start, at: 0)
+        for _ in 0..<6 {
+            _ = machine.handle(.ended(.failed("x")), at: 0)
+            _ = machine.handle(.backoffDue, at: 0)
+        }
+        _ = machine.handle(.ended(.failed("x")), at: 0)
+        #expect(machine.handle(.start, at: 1) == [.cancelBackoff, .open])
+        #expect(machine.handle(.ended(.failed("x")), at: 1, random: 1) == [.backoff(0.5)])
+    }
+
+    @Test func `an operator's start of an on-demand source lingers when nobody comes`() {
+        var machine = supervision(.onDemand)
+        #expect(machine.handle(.start, at: 0) == [.open, .linger(10)])
+        #expect(machine.handle(.lingerDue, at: 10) == [.close])
+        #expect(machine.state == .idle)
+    }
+
+    @Test func `joiners who give up and come back do not shorten the backoff`() {
+        var machine = supervision(.onDemand)
+        _ = machine.handle(.demand(1), at: 0)
+        for _ in 0..<6 {
+            _ = machine.handle(.ended(.failed("x")), at: 0, random: 1)
+            _ = machine.handle(.backoffDue, at: 0)
+        }
+        #expect(machine.handle(.ended(.failed("x")), at: 0, random: 1) == [.backoff(30)])
+        #expect(machine.handle(.demand(0), at: 5) == [.cancelBackoff])
+        #expect(machine.state == .idle)
+        #expect(machine.handle(.demand(1), at: 6) == [.backoff(24)])
+        #expect(machine.state == .failed)
+        #expect(machine.handle(.backoffDue, at: 30) == [.open])
+    }
+
+    @Test func `whatever comes in whatever order, effects fit the state`() {
+        var generator = SystemRandomNumberGenerator()
+        let events: [Supervision.Event] = [
+            .start, .stop, .demand(0), .demand(1), .bytes, .silence, .writerLeft, .ended(.finished),
+            .ended(.failed("x")), .ended(.exhausted("x")), .closed, .backoffDue, .lingerDue,
+        ]
+        for autostart in StationOptions.Autostart.allCases {
+            for restarts in [false, true] {
+                var machine = supervision(autostart, restarts: restarts)
+                // What a station would have: a source between open and its end, timers that run.
+                var isOpen = false
+                var isClosing = false
+                for step in 0..<5000 {
+                    let event = events.randomElement(using: &generator)!
+                    switch event {
+                    case .bytes, .silence, .writerLeft: if !isOpen { continue }
+                    case .ended where isOpen, .closed where isClosing:
+                        isOpen = false
+                        isClosing = false
+                    case .ended, .closed: continue
+                    default: break
+                    }
+                    for effect in machine.handle(event, at: Double(step)) {
+                        switch effect {
+                        case .open:
+                            #expect(!isOpen, "opened twice by \(event)")
+                            isOpen = true
+                        case .close:
+                            #expect(isOpen && !isClosing, "closed what is not open by \(event)")
+                            isClosing = true
+                        case .backoff(let seconds): #expect(seconds > 0 && seconds <= 30)
+                        default: break
+                        }
+                    }
+                    if machine.state == .live { #expect(isOpen) }
+                }
+            }
+        }
+    }
+}
