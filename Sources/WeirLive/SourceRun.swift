@@ -76,7 +76,7 @@ final class SourceRun {
         self.log = log
         self.fanout = fanout
         self.format = format
-        source?.move(to: log, fanout)
+        source?.setLog(log, fanout: fanout)
     }
 
     // MARK: Opening
