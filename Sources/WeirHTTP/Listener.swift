@@ -1,4 +1,5 @@
 internal import CLibuv
+internal import CWeir
 import Glibc
 internal import WeirLoop
 

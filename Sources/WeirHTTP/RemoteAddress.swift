@@ -1,4 +1,5 @@
-public import Glibc
+internal import CWeir
+import Glibc
 
 /// Where a connection comes from: an internet address, or a Unix socket.
 public struct RemoteAddress: Sendable, Hashable, CustomStringConvertible {
@@ -19,7 +20,7 @@ public struct RemoteAddress: Sendable, Hashable, CustomStringConvertible {
         self.isUnix = isUnix
     }
 
-    public init(_ storage: sockaddr_storage) {
+    init(_ storage: sockaddr_storage) {
         self = withUnsafeBytes(of: storage) { bytes in
             switch Int32(storage.ss_family) {
             case AF_INET:

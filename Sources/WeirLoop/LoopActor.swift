@@ -29,8 +29,24 @@ public actor LoopActor {
     @inline(__always)
     static func enter<Value: Sendable>(_ operation: @LoopActor () throws -> Value) rethrows -> Value {
         executor.checkIsolated()
-        executor.entries &+= 1
+        executor.countEntry()
         return try unchecked(operation)
+    }
+
+    /// The same for what is entered often: a function of one argument, made once, so that nothing is allocated.
+    struct Entry<Argument>: @unchecked Sendable {
+        private let function: (Argument) -> Void
+
+        init(_ function: @escaping @LoopActor (Argument) -> Void) {
+            self.function = unsafeBitCast(function, to: ((Argument) -> Void).self)
+        }
+
+        @inline(__always)
+        func callAsFunction(_ argument: Argument) {
+            executor.checkIsolated()
+            executor.countEntry()
+            function(argument)
+        }
     }
 
     /// Runs synchronously what is isolated to the actor, from code that is on the loop's thread but cannot say so in its

@@ -37,20 +37,36 @@ public final class LoopExecutor: SerialExecutor, TaskExecutor, @unchecked Sendab
     private let owner = Atomic<UInt>(0)
     private let remote = Mutex(Remote())
 
+    /// What every job touches. Behind a pointer: stored properties would be checked for exclusive access each time.
+    private struct Jobs {
+        var ring = JobRing()
+        var isArmed = false
+        var isDraining = false
+        /// Times that C code entered Swift, and jobs run.
+        var entries: UInt64 = 0
+    }
+
     // From here on: touched on the loop's thread only.
+    private let jobs: UnsafeMutablePointer<Jobs>
     private var handles: UnsafeMutablePointer<Handles>?
     private var attached: UnsafeMutablePointer<uv_loop_t>?
-    private var ring = JobRing()
     private var taken: [UnownedJob] = []
-    private var isArmed = false
-    private var isDraining = false
     private var isClosing = false
     private var openHandles = 0
     private var whenDetached: (() -> Void)?
     private var holds = 0
     var whenDetaching: [() -> Void] = []
-    /// Times that C code entered Swift, and jobs run.
-    var entries: UInt64 = 0
+
+    /// The one executor, which is never freed.
+    init() {
+        jobs = .allocate(capacity: 1)
+        jobs.initialize(to: Jobs())
+    }
+
+    var entries: UInt64 { jobs.pointee.entries }
+
+    @inline(__always)
+    func countEntry() { jobs.pointee.entries &+= 1 }
 
     /// Whether the caller is on the loop's thread.
     @inline(__always)
@@ -64,15 +80,15 @@ public final class LoopExecutor: SerialExecutor, TaskExecutor, @unchecked Sendab
 
     var isAttached: Bool { owner.load(ordering: .relaxed) != 0 }
     /// Jobs that are ready to run on the loop's thread.
-    var waiting: Int { ring.count }
+    var waiting: Int { jobs.pointee.ring.count }
 
     // MARK: Jobs
 
     public func enqueue(_ job: consuming ExecutorJob) {
         let job = UnownedJob(job)
         if isOnLoop {
-            ring.push(job)
-            if !isArmed && !isDraining { arm() }
+            jobs.pointee.ring.push(job)
+            if !jobs.pointee.isArmed && !jobs.pointee.isDraining { arm() }
             return
         }
         remote.withLock { remote in
@@ -83,19 +99,20 @@ public final class LoopExecutor: SerialExecutor, TaskExecutor, @unchecked Sendab
     }
 
     private func drain() {
-        if isDraining { return }
-        isDraining = true
+        let jobs = jobs
+        if jobs.pointee.isDraining { return }
+        jobs.pointee.isDraining = true
         let serial = asUnownedSerialExecutor()
         let task = asUnownedTaskExecutor()
         var left = LoopExecutor.budget
-        while left > 0, let job = ring.pop() {
-            entries &+= 1
+        while left > 0, let job = jobs.pointee.ring.pop() {
+            jobs.pointee.entries &+= 1
             left -= 1
             job.runSynchronously(isolatedTo: serial, taskExecutor: task)
         }
-        isDraining = false
-        if ring.isEmpty {
-            ring.shrink()
+        jobs.pointee.isDraining = false
+        if jobs.pointee.ring.isEmpty {
+            jobs.pointee.ring.shrink()
             disarm()
         } else {
             arm()
@@ -109,22 +126,22 @@ public final class LoopExecutor: SerialExecutor, TaskExecutor, @unchecked Sendab
             defer { remote.orphans.removeAll() }
             return remote.orphans
         }
-        for job in taken { ring.push(job) }
+        for job in taken { jobs.pointee.ring.push(job) }
         taken.removeAll(keepingCapacity: taken.capacity <= JobRing.initialCapacity)
         for handle in orphans { LoopExecutor.closeAndFree(handle) }
     }
 
     private func arm() {
-        guard !isArmed, !isClosing, let handles else { return }
-        isArmed = true
+        guard !jobs.pointee.isArmed, !isClosing, let handles else { return }
+        jobs.pointee.isArmed = true
         uv_prepare_start(&handles.pointee.before, turnBefore)
         uv_check_start(&handles.pointee.after, turnAfter)
         uv_idle_start(&handles.pointee.turn, turnIdle)
     }
 
     private func disarm() {
-        guard isArmed, let handles else { return }
-        isArmed = false
+        guard jobs.pointee.isArmed, let handles else { return }
+        jobs.pointee.isArmed = false
         uv_prepare_stop(&handles.pointee.before)
         uv_check_stop(&handles.pointee.after)
         uv_idle_stop(&handles.pointee.turn)
@@ -141,7 +158,7 @@ public final class LoopExecutor: SerialExecutor, TaskExecutor, @unchecked Sendab
     }
 
     private func entered() {
-        entries &+= 1
+        countEntry()
         drain()
     }
 
@@ -191,7 +208,7 @@ public final class LoopExecutor: SerialExecutor, TaskExecutor, @unchecked Sendab
         nonisolated(unsafe) let wake = withUnsafeMutablePointer(to: &handles.pointee.wake) { $0 }
         remote.withLock { $0.wake = wake }
         collect()
-        if !ring.isEmpty { arm() }
+        if !jobs.pointee.ring.isEmpty { arm() }
     }
 
     /// Lets the loop go; `done` is called on its thread from the close callback of the last handle. Jobs that have not
@@ -223,7 +240,7 @@ public final class LoopExecutor: SerialExecutor, TaskExecutor, @unchecked Sendab
         holds = 0
         // What is left waits in front of what came from elsewhere since.
         var left: [UnownedJob] = []
-        while let job = ring.pop() { left.append(job) }
+        while let job = jobs.pointee.ring.pop() { left.append(job) }
         remote.withLock { $0.jobs.insert(contentsOf: left, at: 0) }
         let done = whenDetached
         whenDetached = nil

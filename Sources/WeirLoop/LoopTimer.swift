@@ -182,7 +182,7 @@ public final class LoopTimer {
     }
 }
 
+private let enterTimer = LoopActor.Entry<LoopTimer> { $0.fire() }
 private let timerFired: uv_timer_cb = { handle in
-    nonisolated(unsafe) let data = handle?.pointee.data
-    LoopActor.enter { Unmanaged<LoopTimer>.fromOpaque(data!).takeUnretainedValue().fire() }
+    enterTimer(Unmanaged<LoopTimer>.fromOpaque(handle!.pointee.data).takeUnretainedValue())
 }

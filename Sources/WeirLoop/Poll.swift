@@ -117,7 +117,7 @@ public final class Poll {
     }
 }
 
+private let enterPoll = LoopActor.Entry<(Poll, Int32, Int32)> { $0.ready($1, $2) }
 private let pollReady: uv_poll_cb = { handle, status, events in
-    nonisolated(unsafe) let data = handle?.pointee.data
-    LoopActor.enter { Unmanaged<Poll>.fromOpaque(data!).takeUnretainedValue().ready(status, events) }
+    enterPoll((Unmanaged<Poll>.fromOpaque(handle!.pointee.data).takeUnretainedValue(), status, events))
 }

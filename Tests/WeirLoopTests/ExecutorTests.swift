@@ -77,35 +77,37 @@ struct ExecutorTests {
 
     @Test("jobs that become ready while no loop is attached run on the next loop")
     func betweenLoops() throws {
-        let ran = Flag()
-        let thread = Mutex<UInt>(0)
-        try LoopActor.runInTurn {}
-        let early = spawn {
-            ran.isSet = true
-            thread.withLock { $0 = UInt(pthread_self()) }
+        try LoopActor.inTurn {
+            let ran = Flag()
+            try LoopActor.run {}
+            let early = spawn {
+                ran.isSet = true
+                return UInt(pthread_self())
+            }
+            usleep(1000)
+            #expect(!ran.isSet)
+            let (there, here) = try LoopActor.run { (await early.value, UInt(pthread_self())) }
+            #expect(ran.isSet)
+            #expect(there == here)
         }
-        let mine = try LoopActor.runInTurn {
-            await early.value
-            return UInt(pthread_self())
-        }
-        #expect(thread.withLock { $0 } == mine)
-        #expect(try LoopActor.runInTurn { ran.isSet })
     }
 
     @Test("a task that is suspended when its loop ends goes on, on the next loop, when what it waits for happens")
     func acrossLoops() throws {
-        let gate = Mutex<UnsafeContinuation<Void, Never>?>(nil)
-        let task = try LoopActor.runInTurn {
-            let task = spawn {
-                await withUnsafeContinuation { continuation in gate.withLock { $0 = continuation } }
-                return UInt(pthread_self())
+        try LoopActor.inTurn {
+            let gate = Mutex<UnsafeContinuation<Void, Never>?>(nil)
+            let task = try LoopActor.run {
+                let task = spawn {
+                    await withUnsafeContinuation { continuation in gate.withLock { $0 = continuation } }
+                    return UInt(pthread_self())
+                }
+                await LoopActor.settle()
+                return task
             }
-            await LoopActor.settle()
-            return task
+            gate.withLock { $0 }!.resume()
+            let (there, here) = try LoopActor.run { (await task.value, UInt(pthread_self())) }
+            #expect(there == here)
         }
-        gate.withLock { $0 }!.resume()
-        let (there, here) = try LoopActor.runInTurn { (await task.value, UInt(pthread_self())) }
-        #expect(there == here)
     }
 
     @Test("a second loop is refused while there is one, and the refusal changes nothing")
