@@ -16,7 +16,6 @@
 
 #define READ_STEP   65536u /* bytes asked of one read */
 #define HEADER_STEP 4096u  /* the same while a header is looked for */
-#define RIFF_PREFIX 12u    /* bytes that tell a WAV file */
 
 static void put(weir_source_t *source, size_t bytes) {
   weir__source_commit(source, bytes);
@@ -92,7 +91,8 @@ static int64_t read_header(weir_source_t *source) {
   ssize_t n = read_some(source->fd, end, wanted);
   if (n < 0) return n;
   if (n == 0) {
-    if (source->header_length >= RIFF_PREFIX) return WEIR_EWAVHEADER;
+    if (source->header_length >= WEIR__SOURCE_RIFF_PREFIX)
+      return WEIR_EWAVHEADER;
     source->searching = 0; /* too short to be a WAV file: it is the stream */
     return drain_header(source);
   }

@@ -41,6 +41,8 @@ static int find_samples(weir_source_t *source, const weir__block_t *block) {
   int found = WEIR_ENOTWAV;
   if (source->options.detect_wav)
     found = weir_wav_parse(block->bytes, block->length, &info);
+  if (found == 0 && block->length < WEIR__SOURCE_RIFF_PREFIX)
+    found = WEIR_ENOTWAV;
   if (found == 0) return WEIR_EWAVHEADER; /* the file ends in its header */
   if (found < 0 && found != WEIR_ENOTWAV) return found;
   uint64_t size = source->file_end;
@@ -101,6 +103,8 @@ static void on_read(uv_fs_t *request) {
   }
   if (block->length > 0) source->filling ^= 1;
   read_ahead(source);
+  /* What was due before it was there goes at once, not a pace later. */
+  if (source->starved) weir_source_turn(source);
 }
 
 static void read_ahead(weir_source_t *source) {
@@ -129,9 +133,11 @@ static void file_turn(weir_source_t *source) {
   if (!source->opened) return;
   uint64_t due = weir__source_pace_due(source);
   uint64_t before = source->bytes;
+  source->starved = 0;
   while (due > 0) {
     weir__block_t *block = &source->blocks[source->draining];
     size_t ready = block->length - block->taken;
+    source->starved = ready == 0;
     if (ready == 0) break;
     size_t run = due < ready ? (size_t)due : ready;
     uint64_t room = weir__source_room(source, run);

@@ -11,6 +11,9 @@
  * ns. */
 #define WEIR__SOURCE_MAX_LATE 1000000000ull
 
+/* Bytes that tell a WAV file; less than these are samples. */
+#define WEIR__SOURCE_RIFF_PREFIX 12u
+
 /* What differs between the kinds. */
 typedef struct weir__source_kind {
   void (*go)(weir_source_t *source);    /* start, or go on after a hold */
@@ -72,6 +75,7 @@ struct weir_source {
   uint8_t reading;
   uint8_t filling; /* the block that is read into next */
   uint8_t draining;
+  uint8_t starved; /* more was due than has been read */
 };
 
 uint64_t weir__source_now(const weir_source_t *source);
