@@ -76,7 +76,8 @@ tsan-core:
 	@lib=$$(dirname "$$(readlink -f "$$(command -v $(SWIFT))")")/../lib/swift/linux; \
 	$(MAKE) core CC=clang SANITIZE=thread CORE_RUNTIME="-fuse-ld=lld \
 	  -L$$lib -ldispatch -lBlocksRuntime -Wl,-rpath,$$lib"
-tsan-swift: export TSAN_OPTIONS ?= halt_on_error=1
+tsan-swift: export TSAN_OPTIONS ?= \
+	halt_on_error=1:suppressions=$(CURDIR)/packaging/tsan.suppressions
 tsan-swift:
 	@packaging/swift-test $@ --sanitize=thread --scratch-path .build/tsan \
 	  $(TEST_FLAGS)
