@@ -32,13 +32,15 @@ final class SourceRun {
     private var format: StationOptions.Format
     private let clock: LoopClock
     private let report: (Report) -> Void
-    private let onFormat: (PCMFormat) -> CoreError?
+    private let onFormat: (PCMFormat) -> Problem?
 
     private var source: Source?
     private var child: Child?
     private let drain: LoopTimer
     private var output = Output.open
     private var lastLine = ""
+    /// Why the source's format was not accepted.
+    private var refusal: Problem?
     private var isOver = false
     private var whenClosed: (@LoopActor () -> Void)?
 
@@ -48,10 +50,10 @@ final class SourceRun {
         case ended(CoreError?)
     }
 
-    /// `onFormat` decides on the header of a WAV stream that differs from `format`.
+    /// `onFormat` decides on the header of a WAV stream that differs from `format`: nil accepts it.
     init(
         options: StationOptions, format: StationOptions.Format, log: Log, fanout: Fanout, clock: LoopClock,
-        onFormat: @escaping (PCMFormat) -> CoreError?, report: @escaping (Report) -> Void
+        onFormat: @escaping (PCMFormat) -> Problem?, report: @escaping (Report) -> Void
     ) {
         self.options = options
         self.format = format
@@ -89,7 +91,7 @@ final class SourceRun {
                 try startChild(command, directory, environment)
             case .tone:
                 guard case .pcm = format else { throw Problem("a tone needs format: pcm") }
-                try read(.tone) { [weak self] in self?.end(.failed($0.map(SourceRun.text) ?? "the tone ended")) }
+                try read(.tone) { [weak self] in self?.end(.failed($0?.description ?? "the tone ended")) }
             case .file(let path, let loop): openFile(path, loop)
             case .stdin: try openStandardInput()
             case .fifo(let path): try openPipe(path)
@@ -104,9 +106,20 @@ final class SourceRun {
         if case .pcm(let carried) = format { pcm = carried }
         let source = try Source(
             kind, log: log, fanout: fanout, format: pcm, detectWAV: kind.mayBeWAV, clock: clock, onEnd: onEnd)
-        source.onFormat = onFormat
+        source.onFormat = { [weak self] in self?.found($0) }
         source.onFirst = { [weak self] in self?.report(.first) }
         self.source = source
+    }
+
+    private func found(_ format: PCMFormat) -> CoreError? {
+        refusal = onFormat(format)
+        return refusal == nil ? nil : .format
+    }
+
+    /// What an error of the source says: why a format was refused, rather than that it was.
+    private func text(_ error: CoreError) -> String {
+        if error == .format, let refusal { return refusal.description }
+        return error.description
     }
 
     private func openFile(_ path: String, _ loop: Bool) {
@@ -123,7 +136,8 @@ final class SourceRun {
                 }
                 try keep(descriptor) { () throws(CoreError) in
                     try read(.file(descriptor: descriptor, loop: loop)) { [weak self] error in
-                        self?.end(error.map { .failed("\(path): \(SourceRun.text($0))") } ?? .finished)
+                        guard let self else { return }
+                        end(error.map { .failed("\(path): \(self.text($0))") } ?? .finished)
                     }
                 }
             } catch let error as CoreError {
@@ -160,7 +174,8 @@ final class SourceRun {
         guard descriptor >= 0 else { throw CoreError(errno: errno) }
         try keep(descriptor) { () throws(CoreError) in
             try read(.descriptor(descriptor)) { [weak self] error in
-                self?.end(.exhausted(error.map(SourceRun.text) ?? "standard input has ended"))
+                guard let self else { return }
+                end(.exhausted(error.map(text) ?? "standard input has ended"))
             }
         }
     }
@@ -180,7 +195,7 @@ final class SourceRun {
     }
 
     private func pipeEnded(_ path: String, _ error: CoreError?) {
-        if let error { return end(.failed("\(path): \(SourceRun.text(error))")) }
+        if let error { return end(.failed("\(path): \(text(error))")) }
         if whenClosed != nil || isOver { return }
         report(.writerLeft)
         do {
@@ -246,7 +261,7 @@ final class SourceRun {
     }
 
     private func finish(_ exit: Child.Exit) {
-        if case .ended(let error?) = output { return end(.failed(SourceRun.text(error))) }
+        if case .ended(let error?) = output { return end(.failed(text(error))) }
         var why = "the child ended with \(exit)"
         if !lastLine.isEmpty { why += ": \(lastLine.prefix(SourceRun.lineLimit))" }
         end(.failed(why))
@@ -292,7 +307,6 @@ final class SourceRun {
     /// Does not wait for a child to end by itself.
     func kill() { child?.kill() }
 
-    private nonisolated static func text(_ error: CoreError) -> String { error.description }
 }
 
 /// What is wrong with a source, for people.

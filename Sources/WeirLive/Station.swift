@@ -122,12 +122,9 @@ public final class Station {
     }
 
     /// A WAV header says something else than the station's format. It wins while no byte has been heard.
-    private func found(_ pcm: PCMFormat) -> CoreError? {
+    private func found(_ pcm: PCMFormat) -> Problem? {
         guard case .pcm(let carried) = format, carried != pcm else { return nil }
-        guard !isFormatFixed else {
-            supervision.note(error: "the source changed its format from \(carried) to \(pcm)")
-            return .format
-        }
+        guard !isFormatFixed else { return Problem("the source changed its format from \(carried) to \(pcm)") }
         do {
             let (log, fanout) = try Station.stream(options, .pcm(pcm), window: window, clock: clock)
             let former = (log: self.log, fanout: self.fanout)
@@ -140,8 +137,7 @@ public final class Station {
             former.fanout.close { former.log.close() }
             return nil
         } catch {
-            supervision.note(error: "the source's format \(pcm) does not fit the ring: \(error)")
-            return error
+            return Problem("the source's format \(pcm) does not fit the ring: \(error)")
         }
     }
 
