@@ -150,17 +150,10 @@ extension LoopActor {
 
     /// Calls `body` while no other thread does: for tests that attach a loop of their own.
     package static func inTurn<Value>(_ body: () throws -> Value) rethrows -> Value {
-        // Not a Mutex: its closure takes part in region checks that the loop's own isolation replaces.
-        pthread_mutex_lock(turn)
-        defer { pthread_mutex_unlock(turn) }
-        return try body()
+        try turn.with(body)
     }
 
-    private nonisolated(unsafe) static let turn: UnsafeMutablePointer<pthread_mutex_t> = {
-        let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
-        pthread_mutex_init(mutex, nil)
-        return mutex
-    }()
+    private static let turn = ThreadLock()
 
     /// libuv's names of the types of the handles that a loop has, sorted.
     public static func openHandles(of loop: UnsafeMutablePointer<uv_loop_t>) -> [String] {

@@ -25,7 +25,8 @@ public final class LoopExecutor: SerialExecutor, TaskExecutor, @unchecked Sendab
         var turn = uv_idle_t()
     }
 
-    private struct Remote: @unchecked Sendable {
+    /// What other threads put in; under `lock`.
+    private struct Remote {
         var jobs: [UnownedJob] = []
         /// Handles whose owners went away on another thread.
         var orphans: [UnsafeMutablePointer<uv_handle_t>] = []
@@ -35,7 +36,8 @@ public final class LoopExecutor: SerialExecutor, TaskExecutor, @unchecked Sendab
 
     /// `pthread_self()` of the loop's thread; 0 while no loop is attached.
     private let owner = Atomic<UInt>(0)
-    private let remote = Mutex(Remote())
+    private let lock = ThreadLock()
+    private var remote = Remote()
 
     /// What every job touches. Behind a pointer: stored properties would be checked for exclusive access each time.
     private struct Jobs {
@@ -91,7 +93,7 @@ public final class LoopExecutor: SerialExecutor, TaskExecutor, @unchecked Sendab
             if !jobs.pointee.isArmed && !jobs.pointee.isDraining { arm() }
             return
         }
-        remote.withLock { remote in
+        lock.with {
             remote.jobs.append(job)
             // Inside the lock: detach() takes `wake` away under it, and a closed handle must not be knocked at.
             if remote.jobs.count == 1, let wake = remote.wake { uv_async_send(wake) }
@@ -121,7 +123,7 @@ public final class LoopExecutor: SerialExecutor, TaskExecutor, @unchecked Sendab
 
     /// Jobs of other threads join the ring.
     private func collect() {
-        let orphans = remote.withLock { remote in
+        let orphans = lock.with {
             swap(&remote.jobs, &taken)
             defer { remote.orphans.removeAll() }
             return remote.orphans
@@ -205,8 +207,8 @@ public final class LoopExecutor: SerialExecutor, TaskExecutor, @unchecked Sendab
         LoopExecutor.withHandle(&handles.pointee.after) { uv_unref($0) }
         self.handles = handles
         attached = loop
-        nonisolated(unsafe) let wake = withUnsafeMutablePointer(to: &handles.pointee.wake) { $0 }
-        remote.withLock { $0.wake = wake }
+        let wake = withUnsafeMutablePointer(to: &handles.pointee.wake) { $0 }
+        lock.with { remote.wake = wake }
         collect()
         if !jobs.pointee.ring.isEmpty { arm() }
     }
@@ -216,7 +218,7 @@ public final class LoopExecutor: SerialExecutor, TaskExecutor, @unchecked Sendab
     func detach(_ done: @escaping () -> Void) {
         checkIsolated()
         guard let handles, !isClosing else { preconditionFailure("LoopActor is not attached") }
-        remote.withLock { $0.wake = nil }
+        lock.with { remote.wake = nil }
         for action in whenDetaching { action() }
         whenDetaching = []
         disarm()
@@ -241,7 +243,7 @@ public final class LoopExecutor: SerialExecutor, TaskExecutor, @unchecked Sendab
         // What is left waits in front of what came from elsewhere since.
         var left: [UnownedJob] = []
         while let job = jobs.pointee.ring.pop() { left.append(job) }
-        remote.withLock { $0.jobs.insert(contentsOf: left, at: 0) }
+        lock.with { remote.jobs.insert(contentsOf: left, at: 0) }
         let done = whenDetached
         whenDetached = nil
         owner.store(0, ordering: .releasing)
@@ -268,9 +270,8 @@ public final class LoopExecutor: SerialExecutor, TaskExecutor, @unchecked Sendab
             LoopExecutor.closeAndFree(handle)
             return
         }
-        nonisolated(unsafe) let orphan = handle
-        remote.withLock { remote in
-            remote.orphans.append(orphan)
+        lock.with {
+            remote.orphans.append(handle)
             if let wake = remote.wake { uv_async_send(wake) }
         }
     }

@@ -66,7 +66,7 @@ func runProgram(_ arguments: [String], environment: [String] = [], input: String
     posix_spawn_file_actions_destroy(&actions)
     close(output[1])
     close(feed[0])
-    _ = input.utf8.withContiguousStorageIfAvailable { write(feed[1], $0.baseAddress, $0.count) }
+    _ = input.utf8.withContiguousStorageIfAvailable { send(feed[1], $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL)) }
     close(feed[1])
     var text: [UInt8] = []
     var block = [UInt8](repeating: 0, count: 4096)
