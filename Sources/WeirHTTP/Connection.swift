@@ -31,25 +31,32 @@ final class Connection {
         case shutdown
     }
 
+    /// Requests that came together and are answered before others have their turn.
+    private static let burst = 16
+
     unowned let server: Server
     let peer: RemoteAddress
     let place: ConnectionPlace
     /// Where it stands in the server's list.
     var index = 0
     /// When the server's sweep ends what it is waiting for.
-    private(set) var deadline: UInt64 = .max
-    private(set) var phase = Phase.head
+    var deadline: UInt64 = .max
+    var phase = Phase.head
 
-    private var descriptor: Int32
-    private var poll: Poll
+    var descriptor: Int32
+    var poll: Poll
     /// Bytes received and not used yet.
-    private var pending: [UInt8] = []
+    var pending: [UInt8] = []
     /// How many of them are known not to complete a head.
     private var seen = 0
     /// No request has come yet.
     private var isFirst = true
     /// Why the next wait is over before it begins.
-    private var interruption: Ending?
+    var interruption: Ending?
+    /// Bytes of the body of the response that is under way.
+    var sentBytes: UInt64 = 0
+    /// Bytes moved since the loop had its turn.
+    var moved = 0
     /// Its task, to be cancelled when the server cannot wait any longer.
     private var task: Task<Void, Never>?
 
@@ -119,8 +126,11 @@ final class Connection {
     /// Answers a request, and those that are there already behind it.
     private func run(_ first: Parsed) async {
         var next: Parsed? = first
+        var count = 0
         while let parsed = next {
             guard (try? await answer(parsed)) == true else { return finish() }
+            count += 1
+            if count % Connection.burst == 0 { await Task.yield() }
             next = parsePending()
         }
         task = nil
@@ -188,279 +198,6 @@ final class Connection {
         return (.request(request, keepAlive: head.pointee.keep_alive != 0), Int(length))
     }
 
-    // MARK: Answering
-
-    private func serve(_ request: Request, keepAlive: Bool) async throws(Ending) -> Bool {
-        let started = server.clock.now
-        phase = .handling
-        deadline = .max
-        var event = AccessEvent(request)
-        defer { request.body.detach() }
-        var response = await server.respond(
-            to: request, local: { [descriptor] in Listener.localAddress(of: descriptor) })
-        if case .takeover(let take) = response.body, !request.isHead {
-            event.status = response.status
-            do {
-                try handOver(response, take, event: event, started: started)
-                return false
-            } catch {
-                response = server.response(to: error)
-            }
-        }
-        // What is left of the body decides whether another request can follow.
-        let left = request.body.remaining
-        let drains = !request.body.isExpected && !request.body.hasFailed && (left ?? 0) <= Server.drainLimit
-        let persists = keepAlive && drains && !response.closes && !server.isStopping && interruption == nil
-        event.status = response.status
-        phase = .transfer
-        do {
-            let (bytes, framed) = try await send(response, to: request, persists: persists)
-            event.bytes = bytes
-            server.finished(event, started: started)
-            guard framed, persists else {
-                if !request.body.isComplete || hasPending { await linger() }
-                return false
-            }
-        } catch {
-            event.bytes = sentBytes
-            event.reason = (error as? Ending)?.rawValue ?? "error"
-            if error as? Ending == .timeout { server.counters.sendTimeouts += 1 }
-            server.finished(event, started: started)
-            if !(error is Ending) { server.onFailure?(error) }
-            // The peer must not take what it has for the whole.
-            reset()
-            throw error as? Ending ?? .closed
-        }
-        return try await drain(request.body)
-    }
-
-    private var sentBytes: UInt64 = 0
-
-    /// Sends a response; how many bytes of body that was, and whether its end is known without closing.
-    private func send(_ response: Response, to request: Request, persists: Bool) async throws -> (UInt64, Bool) {
-        sentBytes = 0
-        let bodiless = ResponseHead.isBodiless(response.status)
-        var length = ResponseHead.Length.unstated
-        var writing: ResponseWriter.Framing?
-        switch response.body {
-        case .none:
-            if !bodiless { length = .bytes(0) }
-        case .bytes(let bytes):
-            if !bodiless { length = .bytes(UInt64(bytes.count)) }
-        case .takeover:
-            writing = .close
-        case .stream(let announced, let framing, _):
-            if let announced {
-                length = .bytes(announced)
-                writing = .length(announced)
-            } else if case .chunked = framing, request.minor >= 1 {
-                length = .chunked
-                writing = .chunked
-            } else {
-                writing = .close
-            }
-        }
-        var framed = true
-        if case .close = writing { framed = false }
-        let persistence: ResponseHead.Persistence =
-            !persists || !framed ? .close : request.minor == 0 ? .keepAlive : .implied
-        let head = ResponseHead.render(
-            status: response.status, fields: response.fields, length: length, persistence: persistence,
-            date: server.date.now())
-        let sendsBody = !bodiless && !request.isHead
-        switch response.body {
-        case .bytes(let bytes) where sendsBody && !bytes.isEmpty:
-            try await send([head, bytes])
-            sentBytes = UInt64(bytes.count)
-        case .stream(_, _, let body) where sendsBody:
-            try await send([head])
-            let writer = ResponseWriter(self, framing: writing ?? .close)
-            do {
-                try await body(writer)
-                sentBytes = writer.written
-                try await writer.finish()
-            } catch {
-                sentBytes = writer.written
-                throw error
-            }
-        default:
-            try await send([head])
-        }
-        server.counters.bytesSent += sentBytes
-        return (sentBytes, framed)
-    }
-
-    /// Answers what cannot be served, and closes.
-    private func refuse(_ status: Int, _ code: String, _ message: String) async throws(Ending) {
-        let response = Response.error(HTTPError(status, code, message))
-        guard case .bytes(let body) = response.body else { return }
-        let head = ResponseHead.render(
-            status: status, fields: response.fields, length: .bytes(UInt64(body.count)), persistence: .close,
-            date: server.date.now())
-        phase = .transfer
-        try await send([head, body])
-        var event = AccessEvent(
-            remote: peer, method: "-", target: "-", status: status, bytes: UInt64(body.count), seconds: 0,
-            reason: "done")
-        if status == 408 { event.reason = "timeout" }
-        server.finished(event, started: server.clock.now)
-        await linger()
-    }
-
-    func sendContinue() async throws(Ending) {
-        let before = phase
-        try await send([Array("HTTP/1.1 100 Continue\r\n\r\n".utf8)])
-        phase = before
-    }
-
-    /// Gives the socket away. Throws what the taker throws; the connection goes on then.
-    private func handOver(
-        _ response: Response, _ take: @LoopActor (Takeover) throws -> Void, event: AccessEvent, started: UInt64
-    ) throws {
-        let head = ResponseHead.render(
-            status: response.status, fields: response.fields, length: .unstated, persistence: .close,
-            date: server.date.now())
-        // libuv knows one watcher for a descriptor; the next is the taker's.
-        poll.close()
-        let ticket = ConnectionTicket(place: place, event: event, started: started)
-        do {
-            try take(Takeover(descriptor: descriptor, head: head, label: event.remote.description, ticket: ticket))
-        } catch {
-            ticket.revoke()
-            poll = try Poll(descriptor: descriptor)
-            throw error
-        }
-        descriptor = -1
-        server.counters.takenOver += 1
-    }
-
-    // MARK: The rest of a body
-
-    /// Reads what a handler left of a short body, so that the next request is found behind it.
-    private func drain(_ body: RequestBody) async throws(Ending) -> Bool {
-        body.limit = Int(Server.drainLimit) + Int(clamping: body.received)
-        while !body.isComplete {
-            do {
-                _ = try await body.next()
-            } catch let ending as Ending {
-                if ending == .timeout { server.counters.sendTimeouts += 1 }
-                throw ending
-            } catch {
-                await linger()
-                return false
-            }
-        }
-        return true
-    }
-
-    /// Ends an answered connection whose peer may still be sending: closing at once would reset it, and the response
-    /// could be lost before it was read (RFC 9112 §9.6).
-    private func linger() async {
-        shutdown(descriptor, Int32(SHUT_WR))
-        pending = []
-        phase = .lingering
-        deadline = server.clock.deadline(after: Server.lingerTimeout)
-        var left = Server.lingerBytes
-        while left > 0, let count = try? await receive() { left -= count }
-    }
-
-    private func reset() {
-        var option = linger_t(l_onoff: 1, l_linger: 0)
-        setsockopt(descriptor, SOL_SOCKET, SO_LINGER, &option, socklen_t(MemoryLayout<linger_t>.size))
-    }
-
-    // MARK: Bytes
-
-    /// Receives into the server's scratch buffer, valid until the task is suspended again: how many bytes, at least one.
-    private func receive() async throws(Ending) -> Int {
-        while true {
-            let count = recv(descriptor, server.scratch.baseAddress, server.scratch.count, Int32(MSG_DONTWAIT))
-            if count > 0 { return count }
-            if count == 0 { throw .closed }
-            let reason = errno
-            if reason == EAGAIN {
-                try await wait(for: .readable)
-            } else if reason != EINTR {
-                throw .closed
-            }
-        }
-    }
-
-    private func takePending(for body: RequestBody) -> [UInt8] {
-        let (used, piece) = pending.withUnsafeMutableBytes { body.consume($0) }
-        if used == pending.count { pending = [] } else { pending.removeFirst(used) }
-        return piece
-    }
-
-    /// A piece of the body, from what is pending or from the socket.
-    func receivePiece(of body: RequestBody) async throws -> [UInt8] {
-        if hasPending { return takePending(for: body) }
-        let before = phase
-        phase = .transfer
-        deadline = server.clock.deadline(after: server.options.sendTimeout)
-        defer {
-            phase = before
-            deadline = before == .handling ? .max : deadline
-        }
-        let count: Int
-        do {
-            count = try await receive()
-        } catch Ending.timeout where before == .handling {
-            server.counters.sendTimeouts += 1
-            throw HTTPError(408, "REQUEST_TIMEOUT", "the request's body took too long")
-        }
-        let bytes = UnsafeMutableRawBufferPointer(rebasing: server.scratch[..<count])
-        let (used, piece) = body.consume(bytes)
-        if used < count { pending = Array(bytes[used...]) }
-        return piece
-    }
-
-    /// Sends all of the pieces, waiting for the peer as long as it takes any byte within `sendTimeout`.
-    func send(_ pieces: [[UInt8]]) async throws(Ending) {
-        let before = phase
-        phase = .transfer
-        deadline = server.clock.deadline(after: server.options.sendTimeout)
-        defer {
-            phase = before
-            if before == .handling { deadline = .max }
-        }
-        if pieces.reduce(0, { $0 + $1.count }) <= Connection.joinLimit {
-            try await send(Array(pieces.joined()), more: false)
-        } else {
-            for (index, piece) in pieces.enumerated() { try await send(piece, more: index < pieces.count - 1) }
-        }
-    }
-
-    /// Bytes up to which copying pieces together is cheaper than another system call.
-    private static let joinLimit = 16384
-
-    /// With `more` the kernel waits for the next piece before it sends a segment that is not full.
-    private func send(_ bytes: [UInt8], more: Bool) async throws(Ending) {
-        let flags = Int32(MSG_NOSIGNAL | MSG_DONTWAIT) | (more ? Int32(MSG_MORE) : 0)
-        var done = 0
-        while done < bytes.count {
-            let count = bytes.withUnsafeBytes { Glibc.send(descriptor, $0.baseAddress! + done, $0.count - done, flags) }
-            let reason = errno
-            if count >= 0 {
-                done += count
-                deadline = server.clock.deadline(after: server.options.sendTimeout)
-            } else if reason == EAGAIN {
-                try await wait(for: .writable)
-            } else if reason != EINTR {
-                throw .closed
-            }
-        }
-    }
-
-    private func wait(for events: Poll.Events) async throws(Ending) {
-        if let interruption { throw interruption }
-        let ready = await poll.wait(for: events)
-        if ready.isEmpty {
-            defer { if interruption == .timeout { interruption = nil } }
-            throw interruption ?? .closed
-        }
-    }
-
     // MARK: From the server
 
     /// The deadline has passed.
@@ -497,19 +234,6 @@ final class Connection {
         poll.interrupt()
         shutdown(descriptor, Int32(SHUT_RDWR))
         task?.cancel()
-    }
-}
-
-private typealias linger_t = Glibc.linger
-
-extension AccessEvent {
-    fileprivate init(_ request: Request) {
-        self.init(
-            remote: request.remote, method: request.method.rawValue,
-            target: request.rawTarget.utf8.count <= AccessEvent.targetLimit
-                ? request.rawTarget
-                : String(decoding: request.rawTarget.utf8.prefix(AccessEvent.targetLimit), as: UTF8.self),
-            status: 0, bytes: 0, seconds: 0, reason: "done")
     }
 }
 

@@ -250,6 +250,61 @@ struct LimitTests {
         }
     }
 
+    @Test("neither a greedy reader, nor an endless upload, nor a flood of requests has the loop to itself")
+    func fairness() throws {
+        try withServer(
+            { $0.connectionsPerAddress = 100 },
+            routes: { router in
+                Self.routes(router)
+                router.post("/sink", audience: .anyone, bodyLimit: .max) { request in
+                    while try await request.body.next() != nil {}
+                    return .text("done")
+                }
+            }
+        ) { server, port in
+            let stop = Flag()
+            let peers = Flag.Count()
+            for kind in 0..<3 {
+                spawn {
+                    await elsewhere {
+                        let client = Client(port: port)
+                        peers.add(1)
+                        var block = [UInt8](repeating: 0, count: 1 << 20)
+                        switch kind {
+                        case 0:
+                            client.send(get("/endless"))
+                            while !stop.isSet, recv(client.descriptor, &block, block.count, 0) > 0 {}
+                        case 1:
+                            client.send(post("/sink", "Content-Length: 1000000000000"))
+                            while !stop.isSet, client.send(block) {}
+                        default:
+                            let flood = Array(String(repeating: get("/hello"), count: 100).utf8)
+                            while !stop.isSet, client.send(flood) {
+                                for _ in 0..<100 { _ = client.answer() }
+                            }
+                        }
+                    }
+                    peers.add(-1)
+                }
+            }
+            try await eventually("they are at it") {
+                server.counters.accepted == 3 && server.counters.responses[2, default: 0] > 1000
+            }
+            let watchdog = try Watchdog()
+            for _ in 0..<20 {
+                #expect(await ask(port, get("/hello")).text == "hello")
+                try await LoopClock.monotonic.sleep(for: 0.01)
+            }
+            print(
+                "longest turn beside greedy peers: cpu \(watchdog.cpu.max / 1000) us, wall p50 \(watchdog.wall.quantile(0.5) / 1000) us"
+            )
+            #expect(watchdog.cpu.max < 50_000_000)
+            watchdog.close()
+            stop.isSet = true
+            // What is under way ends with the server.
+        }
+    }
+
     /// A sanitizer keeps what was freed.
     private var isSanitized: Bool { dlsym(nil, "__asan_init") != nil || dlsym(nil, "__tsan_init") != nil }
 

@@ -1,4 +1,5 @@
 import Glibc
+import Synchronization
 import Testing
 import WeirHTTP
 import WeirLoop
@@ -55,6 +56,24 @@ private final class Box: @unchecked Sendable {
 private let runBox: @convention(c) (UnsafeMutableRawPointer?) -> UnsafeMutableRawPointer? = { box in
     Unmanaged<Box>.fromOpaque(box!).takeRetainedValue().body()
     return nil
+}
+
+/// Something that threads set and look at.
+final class Flag: Sendable {
+    private let value = Atomic<Bool>(false)
+
+    var isSet: Bool {
+        get { value.load(ordering: .acquiring) }
+        set { value.store(newValue, ordering: .releasing) }
+    }
+
+    final class Count: Sendable {
+        private let number = Atomic<Int>(0)
+
+        var value: Int { number.load(ordering: .acquiring) }
+
+        func add(_ amount: Int) { number.add(amount, ordering: .acquiringAndReleasing) }
+    }
 }
 
 /// Waits until something outside has made `condition` true; five seconds at most.

@@ -1,0 +1,151 @@
+internal import CWeir
+import Glibc
+internal import WeirLoop
+
+// Bytes in and out of the socket, each wait with its deadline.
+extension Connection {
+    /// Receives into the server's scratch buffer, valid until the task is suspended again: how many bytes, at least one.
+    private func receive() async throws(Ending) -> Int {
+        while true {
+            await breathe()
+            let count = recv(descriptor, server.scratch.baseAddress, server.scratch.count, Int32(MSG_DONTWAIT))
+            if count > 0 {
+                moved += count
+                return count
+            }
+            if count == 0 { throw .closed }
+            let reason = errno
+            if reason == EAGAIN {
+                try await wait(for: .readable)
+            } else if reason != EINTR {
+                throw .closed
+            }
+        }
+    }
+
+    private func takePending(for body: RequestBody) -> [UInt8] {
+        let (used, piece) = pending.withUnsafeMutableBytes { body.consume($0) }
+        if used == pending.count { pending = [] } else { pending.removeFirst(used) }
+        return piece
+    }
+
+    /// A piece of the body, from what is pending or from the socket.
+    func receivePiece(of body: RequestBody) async throws -> [UInt8] {
+        if hasPending { return takePending(for: body) }
+        let before = phase
+        phase = .transfer
+        deadline = server.clock.deadline(after: server.options.sendTimeout)
+        defer {
+            phase = before
+            deadline = before == .handling ? .max : deadline
+        }
+        let count: Int
+        do {
+            count = try await receive()
+        } catch Ending.timeout where before == .handling {
+            server.counters.sendTimeouts += 1
+            throw HTTPError(408, "REQUEST_TIMEOUT", "the request's body took too long")
+        }
+        let bytes = UnsafeMutableRawBufferPointer(rebasing: server.scratch[..<count])
+        let (used, piece) = body.consume(bytes)
+        if used < count { pending = Array(bytes[used...]) }
+        return piece
+    }
+
+    /// Sends all of the pieces, waiting for the peer as long as it takes any byte within `sendTimeout`.
+    func send(_ pieces: [[UInt8]]) async throws(Ending) {
+        let before = phase
+        phase = .transfer
+        deadline = server.clock.deadline(after: server.options.sendTimeout)
+        defer {
+            phase = before
+            if before == .handling { deadline = .max }
+        }
+        if pieces.reduce(0, { $0 + $1.count }) <= Connection.joinLimit {
+            try await send(Array(pieces.joined()), more: false)
+        } else {
+            for (index, piece) in pieces.enumerated() { try await send(piece, more: index < pieces.count - 1) }
+        }
+    }
+
+    /// Bytes up to which copying pieces together is cheaper than another system call.
+    private static let joinLimit = 16384
+
+    /// With `more` the kernel waits for the next piece before it sends a segment that is not full.
+    private func send(_ bytes: [UInt8], more: Bool) async throws(Ending) {
+        let flags = Int32(MSG_NOSIGNAL | MSG_DONTWAIT) | (more ? Int32(MSG_MORE) : 0)
+        var done = 0
+        while done < bytes.count {
+            await breathe()
+            let count = bytes.withUnsafeBytes {
+                Glibc.send(descriptor, $0.baseAddress! + done, min($0.count - done, Connection.share), flags)
+            }
+            let reason = errno
+            if count >= 0 {
+                done += count
+                moved += count
+                deadline = server.clock.deadline(after: server.options.sendTimeout)
+            } else if reason == EAGAIN {
+                try await wait(for: .writable)
+            } else if reason != EINTR {
+                throw .closed
+            }
+        }
+    }
+
+    /// Bytes that are moved before others have their turn: a peer that is always ready must not have the loop to itself.
+    private static let share = 65536
+
+    private func breathe() async {
+        guard moved >= Connection.share else { return }
+        moved = 0
+        await Task.yield()
+    }
+
+    private func wait(for events: Poll.Events) async throws(Ending) {
+        if let interruption { throw interruption }
+        moved = 0
+        let ready = await poll.wait(for: events)
+        if ready.isEmpty {
+            defer { if interruption == .timeout { interruption = nil } }
+            throw interruption ?? .closed
+        }
+    }
+
+    // MARK: The rest of a body
+
+    /// Reads what a handler left of a short body, so that the next request is found behind it.
+    func drain(_ body: RequestBody) async throws(Ending) -> Bool {
+        body.limit = Int(Server.drainLimit) + Int(clamping: body.received)
+        while !body.isComplete {
+            do {
+                _ = try await body.next()
+            } catch let ending as Ending {
+                if ending == .timeout { server.counters.sendTimeouts += 1 }
+                throw ending
+            } catch {
+                await linger()
+                return false
+            }
+        }
+        return true
+    }
+
+    /// Ends an answered connection whose peer may still be sending: closing at once would reset it, and the response
+    /// could be lost before it was read (RFC 9112 §9.6).
+    func linger() async {
+        shutdown(descriptor, Int32(SHUT_WR))
+        pending = []
+        phase = .lingering
+        deadline = server.clock.deadline(after: Server.lingerTimeout)
+        var left = Server.lingerBytes
+        while left > 0, let count = try? await receive() { left -= count }
+    }
+
+    func reset() {
+        var option = linger_t(l_onoff: 1, l_linger: 0)
+        setsockopt(descriptor, SOL_SOCKET, SO_LINGER, &option, socklen_t(MemoryLayout<linger_t>.size))
+    }
+}
+
+private typealias linger_t = Glibc.linger
