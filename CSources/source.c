@@ -76,7 +76,9 @@ uint64_t weir__source_room(weir_source_t *source, uint64_t wanted) {
   if (weir__source_is_held(source)) return 0;
   if (source->options.fanout == NULL) return UINT64_MAX;
   uint64_t room = weir_fanout_room(source->options.fanout, wanted);
-  if (room > 0 || source->closing) return room; /* closed by on_hold */
+  if (room > 0) return room;
+  /* on_hold may have closed the source, or ended the hold. */
+  if (source->closing || !weir_fanout_is_held(source->options.fanout)) return 0;
   source->held_by_room = 1;
   source->kind->halt(source);
   return 0;
