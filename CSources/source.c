@@ -76,7 +76,9 @@ uint64_t weir__source_room(weir_source_t *source, uint64_t wanted) {
   if (weir__source_is_held(source)) return 0;
   if (source->options.fanout == NULL) return UINT64_MAX;
   uint64_t room = weir_fanout_room(source->options.fanout, wanted);
-  if (room > 0 || source->closing) return room; /* closed by on_hold */
+  if (room > 0) return room;
+  /* on_hold may have closed the source, or ended the hold. */
+  if (source->closing || !weir_fanout_is_held(source->options.fanout)) return 0;
   source->held_by_room = 1;
   source->kind->halt(source);
   return 0;
@@ -213,12 +215,15 @@ static void on_pace(uv_timer_t *timer) {
 
 void weir__source_pace_arm(weir_source_t *source) {
   if (source->own_clock) return;
-  uv_update_time(source->loop); /* what the timer counts from */
   uint64_t now = uv_hrtime();
   while (source->next_pace <= now)
     source->next_pace += source->options.pace;
-  uint64_t wait = (source->next_pace - now + 999999u) / 1000000u;
-  (void)uv_timer_start(&source->timer, on_pace, wait, 0);
+  /* The loop counts whole milliseconds of the same clock: the first that is
+   * not before the time. */
+  uv_update_time(source->loop);
+  uint64_t at = (source->next_pace + 999999u) / 1000000u;
+  now = uv_now(source->loop);
+  (void)uv_timer_start(&source->timer, on_pace, at > now ? at - now : 0, 0);
 }
 
 /* ---- asking ---- */

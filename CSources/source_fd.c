@@ -22,8 +22,16 @@ static void put(weir_source_t *source, size_t bytes) {
   if (source->left != UINT64_MAX) source->left -= bytes;
 }
 
+/* What may be read before the loop turns: of the ring a quarter, so that those
+ * who keep up are served before it has gone round. */
+static size_t budget(const weir_source_t *source) {
+  size_t quarter = weir_log_capacity(source->options.log) / 4;
+  return quarter < WEIR_SOURCE_READ_MAX ? quarter : WEIR_SOURCE_READ_MAX;
+}
+
 /* Bytes that may be read into the ring now, and where; 0: it is held. */
 static size_t reserve(weir_source_t *source, uint64_t wanted, void **memory) {
+  if (wanted > budget(source)) wanted = budget(source);
   uint64_t room = weir__source_room(source, wanted);
   if (room == 0) return 0;
   if (wanted > room) wanted = room;
@@ -113,7 +121,7 @@ static void fd_turn(weir_source_t *source) {
   do {
     n = step(source);
     if (n > 0) total += (size_t)n;
-  } while (n > 0 && total < WEIR_SOURCE_READ_MAX && !source->closing);
+  } while (n > 0 && !source->closing && total < budget(source));
   if (source->closing) return;
   if (source->bytes > before)
     weir__source_published(source);

@@ -14,7 +14,8 @@ static void on_closed(void *data) {
 }
 
 /* What the callbacks do. */
-static enum { NOTHING, KICK, END, CLOSE, ADD } deed;
+enum { NOTHING, KICK, END, CLOSE, ADD };
+static int deed;
 
 static void kick(weir_fanout_t *fanout, uint32_t which) {
   int expected = sinks[which].ended ? UV_ENOENT : 0;
@@ -106,8 +107,7 @@ static void test_in_on_skip(void) {
       CHECK(sinks[i].reports > 0);
     test_now += 2 * TEST_SECOND;
     deed = which;
-    test_publish(&bench, 5000);
-    test_pass(&bench, 20 * TEST_MS);
+    test_publish(&bench, 5000); /* more than the ring: all are served */
     check_all_ended();
     CHECK_EQ(sinks[0].reason,
              which == KICK ? WEIR_END_KICKED : WEIR_END_SHUTDOWN);

@@ -148,7 +148,8 @@ static void test_nothing_to_play(void) {
       int fd = open_file(cut, loop_file);
       while (test.ends == 0)
         test_settle(&test);
-      CHECK_EQ(test.status, cut == file ? UV_EOF : WEIR_EWAVHEADER);
+      int whole = cut == file; /* a whole header */
+      CHECK_EQ(test.status, whole ? (int)UV_EOF : (int)WEIR_EWAVHEADER);
       CHECK_EQ(test.firsts, 0);
       close(fd);
       test_source_finish(&test);
@@ -272,7 +273,7 @@ static void test_closed_while_reading(void) {
     CHECK_EQ(
         weir_source_open_file(&test.bench.loop, &test.source, fd, &options), 0);
     for (int i = 0; i < turns; i++) {
-      test_now += 200 * TEST_MS;
+      test_now += 40 * TEST_MS; /* it is far from its end */
       test_poll(&test.bench);
       weir_source_turn(test.source);
     }

@@ -128,10 +128,10 @@ static void compared(void *context, int fd, int clean) {
 
 static const weir_sink_t comparing = {compare, compared};
 
-static void open_paused(size_t capacity) {
+static void open_fanout(size_t capacity, weir_slow_policy_t policy) {
   test_source_start(&test, capacity, 4);
   weir_fanout_options_t options = test_bench_options(&test.bench);
-  options.policy = WEIR_SLOW_PAUSE;
+  options.policy = policy;
   options.on_end = NULL;
   options.on_skip = NULL;
   CHECK_EQ(weir_fanout_create(&test.bench.loop, &test.bench.fanout, &options),
@@ -146,7 +146,7 @@ static void open_paused(size_t capacity) {
 }
 
 static void test_held_by_listeners(size_t capacity, int wav) {
-  open_paused(capacity);
+  open_fanout(capacity, WEIR_SLOW_PAUSE);
   uint8_t *samples;
   if (wav) test_wav(input, &test_stereo, 0, 0xFFFFFFFF, 0, 0, &samples);
   weir_source_options_t options = test_source_options(&test);
@@ -184,7 +184,7 @@ static void test_held_by_listeners(size_t capacity, int wav) {
 
 /* A new source opens on the fan-out before the one it replaces is closed. */
 static void test_replaced(void) {
-  open_paused(65536);
+  open_fanout(65536, WEIR_SLOW_PAUSE);
   weir_source_options_t options = test_source_options(&test);
   feed_t feed = open_feed(&options);
   weir_source_t *old = test.source;
@@ -204,6 +204,27 @@ static void test_replaced(void) {
   test_source_finish(&test);
 }
 
+/* As fast as the pipe gives, into a small ring with a long window: one who
+ * takes everything loses nothing, as a turn reads a part of the ring only. */
+static void test_small_ring(void) {
+  open_fanout(65536, WEIR_SLOW_SKIP);
+  CHECK_EQ(weir_fanout_set_window(test.bench.fanout, 500 * TEST_MS), 0);
+  weir_source_options_t options = test_source_options(&test);
+  feed_t feed = open_feed(&options);
+  appetite = UINT64_MAX;
+  while (test.ends == 0) {
+    refill(&feed);
+    test_poll(&test.bench);
+  }
+  test_pass(&test.bench, 500 * TEST_MS);
+  weir_fanout_counters_t counters;
+  weir_fanout_counters(test.bench.fanout, &counters);
+  CHECK_EQ(counters.skips, 0);
+  CHECK_EQ(counters.sent_bytes, BYTES);
+  CHECK_EQ(byte_errors, 0);
+  test_source_finish(&test);
+}
+
 int main(void) {
   input = malloc(BYTES);
   test_fill(input, BYTES);
@@ -213,6 +234,7 @@ int main(void) {
   test_held_by_listeners(65536, 0);
   test_held_by_listeners(256 * 1024, 0);
   test_replaced();
+  test_small_ring();
   test_held_by_listeners(65536, 1);
   free(input);
   return 0;

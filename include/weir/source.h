@@ -21,11 +21,12 @@
 
 WEIR_BEGIN_DECLS
 
-#define WEIR_SOURCE_READ_MAX 262144u /* bytes read before the loop turns */
-#define WEIR_SOURCE_FILE_BLOCK                                                 \
-  65536u                                /* bytes read ahead from a file, twice \
-                                         */
-#define WEIR_SOURCE_PACE_NS 20000000ull /* ns between two paced writes */
+/* Bytes read before the loop turns, or a quarter of the ring. */
+#define WEIR_SOURCE_READ_MAX 262144u
+/* Bytes read ahead from a file, twice. */
+#define WEIR_SOURCE_FILE_BLOCK 65536u
+/* Nanoseconds between two paced writes. */
+#define WEIR_SOURCE_PACE_NS 20000000ull
 
 typedef struct weir_source weir_source_t;
 
