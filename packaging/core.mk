@@ -39,8 +39,9 @@ $(CORE_BUILD)/tests/%: Tests/Core/%.c $(CORE_LIBRARY)
 
 # Runs every test of the core; the last line says how many passed. A test that
 # hangs is ended after five minutes.
-.PHONY: core core-library
+.PHONY: core core-library core-build
 core-library: $(CORE_LIBRARY)
+core-build: $(CORE_TESTS)
 core: $(CORE_TESTS)
 	@passed=0; failed=0; for test in $(CORE_TESTS); do \
 	  if timeout $${WEIR_TEST_TIMEOUT:-300} $$test; then \

@@ -2,7 +2,7 @@
 
 LINTS := lint-c lint-swift lint-headers lint-warnings lint-symbols \
 	lint-modules lint-size lint-docs lint-links \
-	$(if $(wildcard packaging/lint-tasks),lint-tasks)
+	lint-tasks
 
 #: make lint             style, warnings, layering, sizes, symbols
 #: make format           puts C and Swift into the style that lint wants
@@ -30,11 +30,11 @@ lint-swift:
 lint-headers:
 	@packaging/lint-headers
 
-# The core compiles without a warning with both compilers. Swift's warnings
-# are errors in Package.swift.
+# The core and its tests compile without a warning with both compilers. Swift's
+# warnings are errors in Package.swift.
 lint-warnings:
-	@$(MAKE) core-library CC=gcc
-	@$(MAKE) core-library CC=clang
+	@$(MAKE) core-build CC=gcc
+	@$(MAKE) core-build CC=clang CORE_RUNTIME=-fuse-ld=lld
 
 # What the library exports, what it must not call, no variables of its own.
 lint-symbols: core-library
