@@ -103,7 +103,8 @@ struct Metrics {
             ("head", counters.headTimeouts), ("idle", counters.idleTimeouts), ("send", counters.sendTimeouts),
         ]
         for (kind, count) in timeouts { text.sample(count, [("kind", kind)]) }
-        text.family("weir_http_accept_pauses_total", .counter, "Times that accepting was suspended for want of descriptors.")
+        text.family(
+            "weir_http_accept_pauses_total", .counter, "Times that accepting was suspended for want of descriptors.")
         text.sample(counters.acceptPauses)
     }
 }
