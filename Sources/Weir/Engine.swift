@@ -56,6 +56,7 @@ final class Engine {
     func stop(grace: Double) async {
         if isStopping { return }
         isStopping = true
+        health.close()
         // A part of the time is for children that must be killed, and for what follows.
         let patience = LoopTimer(clock: clock)
         patience.schedule(at: clock.deadline(after: grace * 0.8)) { [stations] in stations.kill() }
@@ -65,7 +66,6 @@ final class Engine {
         patience.close()
         // Only now: requests that were under way may ask how things are.
         await stations.close()
-        health.close()
         watchdog.close()
     }
 

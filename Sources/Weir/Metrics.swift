@@ -8,7 +8,8 @@ internal import WeirLoop
 @LoopActor
 struct Metrics {
     let stations: Stations
-    let server: Server
+    /// The server's router holds these metrics.
+    unowned let server: Server
     let watchdog: Watchdog
     let log: LogWriter
 
@@ -58,7 +59,7 @@ struct Metrics {
         for station in stations.all { text.sample(station.windowSeconds, [("station", station.name)]) }
         text.family("weir_live_lag_seconds", .histogram, "Age of what a listener is sent, at each flush.")
         for station in stations.all { text.sample(station.lag, [("station", station.name)]) }
-        text.family("weir_live_join_seconds", .histogram, "Time from a listener's request to its first flush.")
+        text.family("weir_live_join_seconds", .histogram, "Time from a listener's request to its place in the fan-out.")
         for station in stations.all { text.sample(station.joins, [("station", station.name)]) }
     }
 
