@@ -13,6 +13,7 @@ final class Engine {
     private let log: LogWriter
     private let clock: LoopClock
     private let watchdog: Watchdog
+    private var isStopping = false
 
     init(
         _ configuration: Configuration, adminToken: String?, log: LogWriter, clock: LoopClock = .monotonic
@@ -53,14 +54,18 @@ final class Engine {
     /// Stops accepting, lets short requests finish, ends listeners after whole units and sources in their own way.
     /// Returns within `grace` seconds, or a moment later.
     func stop(grace: Double) async {
+        if isStopping { return }
+        isStopping = true
+        health.close()
         // A part of the time is for children that must be killed, and for what follows.
         let patience = LoopTimer(clock: clock)
         patience.schedule(at: clock.deadline(after: grace * 0.8)) { [stations] in stations.kill() }
-        let closing = spawn { [stations] in await stations.close() }
+        let ending = spawn { [stations] in await stations.end() }
         await server.stop(grace: grace * 0.8)
-        await closing.value
+        await ending.value
         patience.close()
-        health.close()
+        // Only now: requests that were under way may ask how things are.
+        await stations.close()
         watchdog.close()
     }
 

@@ -126,10 +126,12 @@ final class LogWriter: @unchecked Sendable {
         defer { pthread_sigmask(SIG_SETMASK, &former, nil) }
         let me = Unmanaged.passRetained(self)
         var thread = pthread_t()
-        let status = pthread_create(&thread, &attributes, { context in
-            Unmanaged<LogWriter>.fromOpaque(context!).takeRetainedValue().run()
-            return nil
-        }, me.toOpaque())
+        let status = pthread_create(
+            &thread, &attributes,
+            { context in
+                Unmanaged<LogWriter>.fromOpaque(context!).takeRetainedValue().run()
+                return nil
+            }, me.toOpaque())
         hasThread = status == 0
         if status != 0 { me.release() }
     }

@@ -8,7 +8,8 @@ internal import WeirLoop
 @LoopActor
 struct Metrics {
     let stations: Stations
-    let server: Server
+    /// The server's router holds these metrics.
+    unowned let server: Server
     let watchdog: Watchdog
     let log: LogWriter
 
@@ -58,7 +59,7 @@ struct Metrics {
         for station in stations.all { text.sample(station.windowSeconds, [("station", station.name)]) }
         text.family("weir_live_lag_seconds", .histogram, "Age of what a listener is sent, at each flush.")
         for station in stations.all { text.sample(station.lag, [("station", station.name)]) }
-        text.family("weir_live_join_seconds", .histogram, "Time from a listener's request to its first flush.")
+        text.family("weir_live_join_seconds", .histogram, "Time from a listener's request to its place in the fan-out.")
         for station in stations.all { text.sample(station.joins, [("station", station.name)]) }
     }
 
@@ -103,7 +104,8 @@ struct Metrics {
             ("head", counters.headTimeouts), ("idle", counters.idleTimeouts), ("send", counters.sendTimeouts),
         ]
         for (kind, count) in timeouts { text.sample(count, [("kind", kind)]) }
-        text.family("weir_http_accept_pauses_total", .counter, "Times that accepting was suspended for want of descriptors.")
+        text.family(
+            "weir_http_accept_pauses_total", .counter, "Times that accepting was suspended for want of descriptors.")
         text.sample(counters.acceptPauses)
     }
 }

@@ -81,7 +81,7 @@ enum Page {
           background: var(--accent); color: var(--on-accent); font: inherit; font-weight: 600; text-align: center;
           text-decoration: none; cursor: pointer;
         }
-        button[aria-pressed="true"] { background: transparent; color: var(--accent); }
+        button.on { background: transparent; color: var(--accent); }
         button:focus-visible, a:focus-visible, input:focus-visible { outline: 3px solid var(--accent); outline-offset: 2px; }
         label { display: inline-flex; align-items: center; gap: .5rem; color: var(--quiet); }
         footer { color: var(--quiet); }
@@ -187,8 +187,9 @@ enum Page {
           if (card.button.tagName !== "BUTTON") return;
           const on = playing === card;
           put(card.button, on ? "Stop" : "Play");
-          card.button.setAttribute("aria-pressed", String(on));
-          card.button.setAttribute("aria-label", (on ? "Stop " : "Play ") + card.name);
+          card.button.classList.toggle("on", on);
+          const label = (on ? "Stop " : "Play ") + card.name;
+          if (card.button.getAttribute("aria-label") !== label) card.button.setAttribute("aria-label", label);
         }
         function update(card, station) {
           put(card.state, station.state);

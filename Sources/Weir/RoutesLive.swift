@@ -39,13 +39,22 @@ struct LiveRoutes {
             let seat = try await station.join(
                 rendition, warm: warm, address: request.remote.description, path: request.path)
             return LiveRoutes.response(seat.body, join: seat.join) { takeover in
-                let ticket = takeover.ticket
-                _ = try station.attach(seat, descriptor: takeover.descriptor, head: takeover.head) { listener, reason in
-                    ticket.release(bytes: listener.sentBytes, reason: reason)
-                }
+                try LiveRoutes.attach(seat, to: station, takeover)
             }
         } catch {
             throw LiveRoutes.refusal(error, station)
+        }
+    }
+
+    private static func attach(_ seat: Seat, to station: Station, _ takeover: Takeover) throws {
+        let ticket = takeover.ticket
+        do throws(CoreError) {
+            _ = try station.attach(seat, descriptor: takeover.descriptor, head: takeover.head) { listener, reason in
+                ticket.release(bytes: listener.sentBytes, reason: reason)
+            }
+        } catch {
+            throw HTTPError.unavailable(
+                "NOT_ATTACHED", "the stream cannot be sent now: \(error)", retryAfter: retryAfter)
         }
     }
 
@@ -84,10 +93,12 @@ struct LiveRoutes {
         var error: HTTPError
         switch refusal {
         case .full(let limit):
-            error = .unavailable("STATION_FULL", "this station has all the listeners it may have", retryAfter: retryAfter)
+            error = .unavailable(
+                "STATION_FULL", "this station has all the listeners it may have", retryAfter: retryAfter)
             error.detail = [name, ("limit", .integer(Int64(limit)))]
         case .allFull(let limit):
-            error = .unavailable("LISTENERS_FULL", "there are as many listeners as there may be", retryAfter: retryAfter)
+            error = .unavailable(
+                "LISTENERS_FULL", "there are as many listeners as there may be", retryAfter: retryAfter)
             error.detail = [("limit", .integer(Int64(limit)))]
         case .stopped:
             error = .unavailable("STATION_STOPPED", "this station is off the air", retryAfter: retryAfter)
@@ -116,7 +127,8 @@ struct LiveRoutes {
     }
 
     private static func unknown(_ name: String) -> HTTPError {
-        HTTPError(404, "NO_STATION", "there is no such station", detail: [("station", .string(String(name.prefix(80))))])
+        HTTPError(
+            404, "NO_STATION", "there is no such station", detail: [("station", .string(String(name.prefix(80))))])
     }
 
     private func start(_ station: Station) throws -> Response {

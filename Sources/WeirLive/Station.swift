@@ -42,8 +42,8 @@ public final class Station {
 
     private var events: [Supervision.Event] = []
     private var isHandling = false
-    private var isClosing = false
-    private var whenClosed: (@LoopActor () -> Void)?
+    private(set) var isClosing = false
+    private var ending: Task<Void, Never>?
 
     /// Throws when the ring is out of its range for the format. `random` gives the jitter of a backoff, 0 ..< 1.
     public init(
@@ -145,10 +145,11 @@ public final class Station {
 
     /// One event at a time: what an effect reports at once waits until the effects before it are done.
     func handle(_ event: Supervision.Event) {
+        if isClosing { return }
         events.append(event)
-        if isHandling || isClosing { return }
+        if isHandling { return }
         isHandling = true
-        while !events.isEmpty {
+        while !events.isEmpty && !isClosing {
             let event = events.removeFirst()
             let before = supervision.state
             let effects = supervision.handle(event, at: Double(clock.now) / 1e9, random: random())
@@ -264,8 +265,15 @@ public final class Station {
 
     func emit(_ event: StationEvent) { onEvent?(event) }
 
-    /// Ends those who listen, takes the source down in an orderly way and lets go of everything.
-    public func close() async {
+    /// Ends those who listen, and takes the source down in an orderly way. Nobody is let in any more; what the station
+    /// knows can still be asked for.
+    public func end() async {
+        let task = ending ?? spawn { await self.takeDown() }
+        ending = task
+        await task.value
+    }
+
+    private func takeDown() async {
         wake(false)
         fanout.end(.shutdown)
         isClosing = true
@@ -274,6 +282,12 @@ public final class Station {
             await withUnsafeContinuation { (done: UnsafeContinuation<Void, Never>) in run.close { done.resume() } }
         }
         run = nil
+    }
+
+    /// Lets go of everything; nothing may be asked of the station any more.
+    public func close() async {
+        await end()
+        if fanout.isClosed { return }
         await fanout.close()
         log.close()
     }

@@ -49,14 +49,14 @@ extension Station {
     ) async throws(JoinRefusal) -> Seat {
         let asked = clock.now
         _ = try body(rendition)
-        if state == .stopped { throw .stopped }
+        if state == .stopped || isClosing { throw .stopped }
         if demand >= options.listenersMax { throw .full(limit: options.listenersMax) }
         guard seats.take() else { throw .allFull(limit: seats.limit) }
         reserved += 1
         demandChanged()
         guard await waitForBytes() else {
             giveBack()
-            if state == .stopped { throw .stopped }
+            if state == .stopped || isClosing { throw .stopped }
             throw .silent(state: state, error: supervision.lastError)
         }
         // Only now is the format certain.
@@ -92,6 +92,10 @@ extension Station {
     ) throws(CoreError) -> UInt64 {
         guard seat.take() else { throw .invalid }
         reserved -= 1
+        guard !isClosing else {
+            seats.leave()
+            throw .closed
+        }
         // The ring has moved on while the head was written; what is gone is gone.
         let position = max(seat.join.position, log.tail)
         let ticket = Ticket(path: seat.path, since: WallClock.now, whenLeft: whenLeft)
@@ -146,6 +150,7 @@ extension Station {
 
     private func waitForBytes() async -> Bool {
         if state == .live { return true }
+        if isClosing { return false }
         let waiter = JoinWaiter(LoopTimer(clock: clock))
         return await withUnsafeContinuation { continuation in
             waiter.continuation = continuation

@@ -33,10 +33,16 @@ public final class Stations {
         for station in all { station.begin() }
     }
 
-    /// Ends every listener and every source in an orderly way, all at once; returns when nothing is left of them.
+    /// Ends every listener and every source in an orderly way, all at once. Nobody is let in any more.
+    public func end() async {
+        let ending = all.map { station in spawn { await station.end() } }
+        for task in ending { await task.value }
+    }
+
+    /// Lets go of everything; nothing may be asked of a station any more.
     public func close() async {
-        let closing = all.map { station in spawn { await station.close() } }
-        for task in closing { await task.value }
+        await end()
+        for station in all { await station.close() }
     }
 
     /// Does not wait for children to end by themselves any more.

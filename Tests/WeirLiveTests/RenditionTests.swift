@@ -17,7 +17,9 @@ import WeirLoop
         }
     }
 
-    @Test(arguments: ["", ".wav", "a.b.wav", "vinyl.mp3", "vi nyl", "vinyl/wav", "é.wav", String(repeating: "a", count: 65)])
+    @Test(arguments: [
+        "", ".wav", "a.b.wav", "vinyl.mp3", "vi nyl", "vinyl/wav", "é.wav", String(repeating: "a", count: 65),
+    ])
     func `what cannot be a station's name is none`(component: String) {
         #expect(Rendition.parse(component) == nil)
     }

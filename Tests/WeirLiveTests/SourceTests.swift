@@ -20,7 +20,8 @@ import WeirLoop
 
     private static let forever = "while :; do head -c 4000 /dev/zero; sleep 0.01; done"
 
-    private func file(_ path: String, loop: Bool, _ change: (inout StationOptions) -> Void = { _ in }) -> StationOptions {
+    private func file(_ path: String, loop: Bool, _ change: (inout StationOptions) -> Void = { _ in }) -> StationOptions
+    {
         var options = StationOptions(name: "demo")
         options.source = .file(path: path, loop: loop)
         change(&options)

@@ -68,7 +68,9 @@ enum BenchFanout {
         let invocation = try command.parse(arguments)
         var plan = Plan()
         plan.isJSON = invocation.flags.contains("json")
-        if let text = invocation.value("listeners") { plan.listeners = try numbers(text, 1...listenersMax, "listeners") }
+        if let text = invocation.value("listeners") {
+            plan.listeners = try numbers(text, 1...listenersMax, "listeners")
+        }
         if let text = invocation.value("windows") { plan.windows = try numbers(text, 0...500, "windows") }
         if let text = invocation.value("seconds") {
             guard let seconds = Double(text), (0.1...600).contains(seconds) else {
@@ -81,7 +83,8 @@ enum BenchFanout {
 
     private static func numbers(_ text: String, _ range: ClosedRange<Int>, _ name: String) throws(UsageError) -> [Int] {
         let numbers = text.split(separator: ",").compactMap { Int($0) }.filter { range.contains($0) }
-        guard !numbers.isEmpty, numbers.count == text.split(separator: ",", omittingEmptySubsequences: false).count else {
+        guard !numbers.isEmpty, numbers.count == text.split(separator: ",", omittingEmptySubsequences: false).count
+        else {
             throw UsageError(message: "--\(name) is a list of numbers from \(range.lowerBound) to \(range.upperBound)")
         }
         return numbers
@@ -242,7 +245,8 @@ private final class BenchListener {
         }
         let patience = LoopTimer()
         defer { patience.close() }
-        patience.schedule(at: LoopClock.monotonic.deadline(after: BenchListener.patience)) { [poll] in poll.interrupt() }
+        patience.schedule(at: LoopClock.monotonic.deadline(after: BenchListener.patience)) { [poll] in poll.interrupt()
+        }
         var left = count
         while left > 0 {
             let socket = accept4(
