@@ -30,7 +30,8 @@ public final class Station {
     private var run: SourceRun?
     /// A byte has been in the log: the format is what it is.
     private var isFormatFixed = false
-    private var isHeld = false
+    /// The source waits for a listener (`slow: pause`).
+    private(set) var isHeld = false
     /// The clock when the source could last be silent by its own fault.
     private var watchedFrom: UInt64 = 0
     private var rate = RateMeter()

@@ -351,7 +351,7 @@ import WeirLoop
             let pair = try SocketPair()
             let seat = try await station.join(.own, warm: nil, address: "slow", path: "/")
             _ = try station.attach(seat, descriptor: pair.station)
-            try await eventually("the source is held") { station.counters.holds == 1 }
+            try await eventually("the source is held") { station.isHeld }
             let received = station.receivedBytes
             for _ in 0..<10 { await clock.advance(seconds: 1) }
             #expect(station.state == .live)
