@@ -30,7 +30,7 @@ struct Health: Sendable, Equatable {
     /// The worst of the checks.
     var status: Status { checks.map(\.status).max() ?? .ok }
 
-    var json: WeirHTTP.JSON {
+    var json: JSON {
         .object([
             ("status", .string(status.rawValue)),
             (

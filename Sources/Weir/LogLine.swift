@@ -3,7 +3,7 @@ internal import WeirLive
 
 /// One event of the log: a level, what happened, and the facts, in their order.
 struct LogLine: Sendable {
-    typealias Field = (name: String, value: WeirHTTP.JSON)
+    typealias Field = (name: String, value: JSON)
 
     var level: LogOptions.Level
     /// The words that people search for; they never change with the facts.
@@ -28,11 +28,11 @@ struct LogLine: Sendable {
     }
 
     private func writeJSON(to bytes: inout [UInt8]) {
-        var members: [(String, WeirHTTP.JSON)] = [
+        var members: [(String, JSON)] = [
             ("time", .string(WallClock.text(time))), ("level", .string(level.rawValue)), ("message", .string(message)),
         ]
         for field in fields { members.append((field.name, LogLine.cut(field.value))) }
-        WeirHTTP.JSON.object(members).write(to: &bytes)
+        JSON.object(members).write(to: &bytes)
     }
 
     /// `2024-05-17T08:30:00.125Z info listener left station=vinyl reason=closed`
@@ -65,7 +65,7 @@ struct LogLine: Sendable {
             }
     }
 
-    private static func cut(_ value: WeirHTTP.JSON) -> WeirHTTP.JSON {
+    private static func cut(_ value: JSON) -> JSON {
         guard case .string(let text) = value, text.utf8.count > valueLimit else { return value }
         return .string(String(decoding: text.utf8.prefix(valueLimit), as: UTF8.self) + "…")
     }

@@ -89,7 +89,7 @@ struct LiveRoutes {
     }
 
     private static func refusal(_ refusal: JoinRefusal, _ station: Station) -> HTTPError {
-        let name: (String, WeirHTTP.JSON) = ("station", .string(station.name))
+        let name: (String, JSON) = ("station", .string(station.name))
         var error: HTTPError
         switch refusal {
         case .full(let limit):
@@ -157,11 +157,11 @@ struct LiveRoutes {
 /// `GET /live`.
 @LoopActor
 enum LiveReport {
-    static func json(_ stations: Stations) -> WeirHTTP.JSON {
+    static func json(_ stations: Stations) -> JSON {
         .object([("stations", .array(stations.all.map { json($0.report) }))])
     }
 
-    private static func json(_ station: StationReport) -> WeirHTTP.JSON {
+    private static func json(_ station: StationReport) -> JSON {
         .object([
             ("name", .string(station.name)), ("format", .string(station.format.name)),
             ("state", .string(station.state.rawValue)), ("position", .unsigned(station.position)),
@@ -172,7 +172,7 @@ enum LiveReport {
         ])
     }
 
-    private static func json(_ listener: ListenerReport) -> WeirHTTP.JSON {
+    private static func json(_ listener: ListenerReport) -> JSON {
         .object([
             ("id", .unsigned(listener.id)), ("address", .string(listener.address)),
             ("since", .string(WallClock.text(listener.since))), ("position", .unsigned(listener.position)),

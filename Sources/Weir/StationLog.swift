@@ -47,7 +47,7 @@ enum StationLog {
         [("listener", .unsigned(listener.id)), ("address", .string(listener.address))]
     }
 
-    private static func text(_ format: StationOptions.Format) -> WeirHTTP.JSON {
+    private static func text(_ format: StationOptions.Format) -> JSON {
         switch format {
         case .pcm(let pcm): .string(pcm.description)
         case .raw: "raw"
@@ -57,7 +57,7 @@ enum StationLog {
 
 extension Double {
     /// With so many decimal places, for people and JSON.
-    func rounded(to places: Int) -> WeirHTTP.JSON {
+    func rounded(to places: Int) -> JSON {
         var scale = 1.0
         for _ in 0..<places { scale *= 10 }
         return .number((self * scale).rounded() / scale)

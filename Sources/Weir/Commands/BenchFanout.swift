@@ -158,7 +158,7 @@ enum BenchFanout {
 
     // MARK: Telling
 
-    private static func json(_ results: [Result]) -> WeirHTTP.JSON {
+    private static func json(_ results: [Result]) -> JSON {
         .object([
             ("benchmark", "fanout"), ("stream_bytes_per_second", .integer(Int64(PCMFormat().byteRate))),
             (
