@@ -250,6 +250,52 @@ struct LimitTests {
         }
     }
 
+    @Test("without even a descriptor to refuse with, accepting pauses and goes on when there is one")
+    func noReserve() throws {
+        try alone("LimitTests/noReserve") {
+            try withServer(routes: Self.routes) { server, port in
+                let waiting = Unconnected()
+                var old = rlimit()
+                let resource = __rlimit_resource_t(RLIMIT_NOFILE.rawValue)
+                getrlimit(resource, &old)
+                var none = rlimit(rlim_cur: 3, rlim_max: old.rlim_max)
+                #expect(setrlimit(resource, &none) == 0)
+                waiting.connect(port)
+                try await eventually("accepting pauses") { server.counters.acceptPauses > 0 }
+                let before = LoopActor.entries
+                try await LoopClock.monotonic.sleep(for: 0.05)
+                #expect(LoopActor.entries - before < 50)
+                #expect(server.counters.accepted == 0)
+                #expect(setrlimit(resource, &old) == 0)
+                try await eventually("accepting goes on") { server.counters.accepted == 1 }
+                #expect(await ask(port, get("/hello")).status == 200)
+            }
+        }
+    }
+
+    @Test("what is no HTTP at all is refused or closed, and nothing stays behind")
+    func garbage() throws {
+        try withServer({ $0.connectionsPerAddress = 1000 }, routes: Self.routes) { server, port in
+            let statuses = await elsewhere {
+                var random = Xorshift(state: 0x9e37_79b9_7f4a_7c15)
+                return (0..<400).map { round -> Int in
+                    let client = Client(port: port)
+                    var bytes = (0..<Int(random.next() % 300) + 1).map { _ in UInt8(truncatingIfNeeded: random.next()) }
+                    // Some begin well.
+                    if round % 4 == 0 { bytes = Array("GET / HTTP/1.1\r\nHost: ".utf8) + bytes + [13, 10, 13, 10] }
+                    client.send(bytes)
+                    client.shutdownWriting()
+                    return client.answer().status
+                }
+            }
+            // 0: closed without an answer, to what might have become a request.
+            #expect(Set(statuses).isSubset(of: [0, 400, 403, 404, 405, 414, 431, 501, 505]))
+            #expect(statuses.count { $0 == 400 } > 300)
+            try await eventually("they have gone") { server.counters.active == 0 }
+            #expect(await ask(port, get("/hello")).status == 200)
+        }
+    }
+
     @Test("neither a greedy reader, nor an endless upload, nor a flood of requests has the loop to itself")
     func fairness() throws {
         try withServer(
@@ -368,4 +414,16 @@ private final class Unconnected {
     }
 
     deinit { close(descriptor) }
+}
+
+/// The same numbers in every run (G. Marsaglia, "Xorshift RNGs").
+private struct Xorshift {
+    var state: UInt64
+
+    mutating func next() -> UInt64 {
+        state ^= state << 13
+        state ^= state >> 7
+        state ^= state << 17
+        return state
+    }
 }
