@@ -131,7 +131,6 @@ static int serve_pass(weir_fanout_t *fanout, weir__burst_t *burst) {
     if (burst_is_over(fanout, burst)) return 0;
     weir__listener_t *listener = (weir__listener_t *)fanout->pass.next;
     weir__flush_t result = weir__listener_flush(listener, burst->now);
-    if (fanout->closing) return 0;
     if (result != WEIR__FLUSH_IDLE) fanout->quiet = 0;
     if (result != WEIR__FLUSH_ENDED) put_back(fanout, listener, result);
   }

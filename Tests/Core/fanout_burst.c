@@ -1,5 +1,7 @@
 /* In one turn of the loop a fan-out makes at most WEIR_FANOUT_BURST_SENDS
  * writes, whatever makes listeners ready; and everybody is served. */
+#include <sys/timerfd.h>
+
 #include "fanout_test.h"
 
 #define LISTENERS 1000u
@@ -78,6 +80,16 @@ static int all_have(uint64_t bytes) {
   return 1;
 }
 
+/* As many slots as keep each within a burst, and a step of the timer each. */
+static void check_slots(uint64_t window) {
+  struct itimerspec when;
+  uint32_t count = bench.fanout->phase.count;
+  CHECK_EQ(count, 16);
+  CHECK_EQ(timerfd_gettime(bench.fanout->timer_fd, &when), 0);
+  CHECK(bench.fanout->armed);
+  CHECK_EQ(when.it_interval.tv_nsec, window / count);
+}
+
 static void wait_for(uint64_t bytes) {
   while (!all_have(bytes))
     test_poll(&bench);
@@ -95,6 +107,9 @@ static void test_bursts(uint64_t window) {
   join_all(0);
   wait_for(4000);
   CHECK(turns >= LISTENERS / WEIR_FANOUT_BURST_SENDS);
+  test_publish(&bench, 0);
+  test_poll(&bench);
+  check_slots(window != 0 ? window : WEIR__FANOUT_IDLE_WINDOW);
   /* All are due at once. */
   for (uint64_t i = 1; i <= 20; i++) {
     test_publish(&bench, 400);
