@@ -40,7 +40,13 @@ private func stop(_ server: Server, _ clock: LoopClock) async {
 @LoopActor
 func elsewhere<Value: Sendable>(_ body: @escaping @Sendable () -> Value) async -> Value {
     await withUnsafeContinuation { (continuation: UnsafeContinuation<Value, Never>) in
-        let box = Unmanaged.passRetained(Box { continuation.resume(returning: body()) }).toOpaque()
+        // Resumed on the loop: a continuation that is resumed before its task was suspended looks like a race to
+        // ThreadSanitizer.
+        let work = Box {
+            let value = body()
+            spawn { continuation.resume(returning: value) }
+        }
+        let box = Unmanaged.passRetained(work).toOpaque()
         var thread = pthread_t()
         let status = pthread_create(&thread, nil, runBox, box)
         precondition(status == 0)

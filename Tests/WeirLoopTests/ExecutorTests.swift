@@ -159,7 +159,7 @@ struct ExecutorTests {
                 let box = Mutex<LoopTimer?>(timer)
                 onThread {
                     box.withLock { $0 = nil }
-                    done.resume()
+                    spawn { done.resume() }
                 }
             }
         }

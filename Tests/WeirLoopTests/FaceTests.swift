@@ -248,16 +248,19 @@ struct FaceTests {
                     _ = try fanout.add(descriptor: mine, label: "")
                     ends.append(theirs)
                 }
-                let before = LoopActor.entries
-                let writes = fanout.counters.writes
-                try await LoopClock.monotonic.sleep(for: 0.3)
-                let entries = LoopActor.entries - before
-                #expect(fanout.counters.writes - writes >= listeners * 10)
+                // As long as it takes on a busy machine; each round enters for its own timer.
+                var most: UInt64 = 0
+                for _ in 0..<50 where fanout.counters.writes < listeners * 20 {
+                    let before = LoopActor.entries
+                    try await LoopClock.monotonic.sleep(for: 0.1)
+                    most = max(most, LoopActor.entries - before)
+                }
+                #expect(fanout.counters.writes >= listeners * 20)
                 await source.close()
                 await fanout.close()
                 log.close()
                 for descriptor in ends { close(descriptor) }
-                return entries
+                return most
             }
         }
         let few = try run(listeners: 1)
