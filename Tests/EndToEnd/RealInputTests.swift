@@ -32,7 +32,7 @@ struct RealInputTests {
             Format(sample: "s24le", rate: 48000, channels: 2, container: "s24le", header: 68),
             Format(sample: "s24le", rate: 44100, channels: 1, container: "s24le", header: 68),
             Format(sample: "s16le", rate: 22050, channels: 1, container: "s16le", header: 44),
-            Format(sample: "f32le", rate: 48000, channels: 2, container: "f32le", header: 58),
+            Format(sample: "f32le", rate: 48000, channels: 2, container: "f32le", header: 68),
         ])
     func frames(_ format: Format) throws {
         try play(format, listeners: 8, joining: 1, staying: 1, seed: 3)
@@ -77,9 +77,7 @@ struct RealInputTests {
             let began = Pace.now
             let moments = (0..<listeners).map { _ in UInt64(Double.random(in: 0..<joining, using: &random) * 1e9) }
             for (index, moment) in moments.sorted().enumerated() {
-                while Pace.now < began + moment {
-                    audience.listen(until: Deadline(seconds: Double(began + moment - Pace.now) / 1e9))
-                }
+                audience.listen(until: Deadline(at: began + moment))
                 try audience.join(
                     weir, "vinyl", Audience.Form.allCases[index % 4], header: format.header)
             }

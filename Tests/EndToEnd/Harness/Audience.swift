@@ -47,7 +47,7 @@ final class Audience {
             var ready = listeners.filter { $0.ending == nil }.map {
                 pollfd(fd: $0.client.descriptor, events: Int16(POLLIN), revents: 0)
             }
-            if ready.isEmpty { return }
+            if ready.isEmpty && !listeners.isEmpty { return }
             poll(&ready, nfds_t(ready.count), deadline.milliseconds)
             for index in listeners.indices {
                 while true {

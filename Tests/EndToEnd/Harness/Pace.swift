@@ -27,6 +27,9 @@ struct Deadline {
 
     init(seconds: Double = Pace.patience) { end = Pace.now + UInt64(seconds * 1e9) }
 
+    /// A moment of `Pace.now`.
+    init(at end: UInt64) { self.end = end }
+
     var hasPassed: Bool { Pace.now >= end }
 
     /// For `poll`, rounded up.
