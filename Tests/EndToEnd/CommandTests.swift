@@ -10,7 +10,7 @@ struct CommandTests {
         let result = try run("version")
         #expect(result.exit == .code(0))
         #expect(result.text.hasPrefix("weir "))
-        #expect(result.text.range(of: "libuv") != nil)
+        #expect(result.text.contains("libuv"))
         #expect(result.errors.isEmpty)
     }
 
@@ -18,7 +18,7 @@ struct CommandTests {
     func help(_ words: [String]) throws {
         let result = try Peer.run([Daemon.program] + words)
         #expect(result.exit == .code(0))
-        #expect(result.text.range(of: "Usage: weir") != nil)
+        #expect(result.text.contains("Usage: weir"))
         #expect(result.errors.isEmpty)
     }
 
@@ -34,7 +34,7 @@ struct CommandTests {
 
     @Test("suggests the command that was meant")
     func suggestion() throws {
-        #expect(try run("serv").errors.range(of: "did you mean `serve`?") != nil)
+        #expect(try run("serv").errors.contains("did you mean `serve`?"))
     }
 
     @Test("fails with 1 when it cannot start")
@@ -42,7 +42,7 @@ struct CommandTests {
         let scratch = try Scratch()
         let busy = try Process([Daemon.program, "serve", "--listen", "unix:\(scratch.path)/socket", "--data", scratch.path])
         defer { busy.end() }
-        _ = busy.wait { $0.text.range(of: "unix:") }
+        _ = busy.wait { $0.text.firstRange(of: "unix:") }
         for arguments in [
             ["--listen", "unix:\(scratch.path)/socket"], ["--listen", "127.0.0.1:0", "--config", scratch.path + "/none.yml"],
             ["--listen", "unix:\(scratch.path)/none/socket"],
@@ -65,8 +65,8 @@ struct CommandTests {
         let refused = try run("check", wrong)
         #expect(refused.exit == .code(1))
         let said = refused.text + refused.errors
-        #expect(said.range(of: "wrong.yml:3") != nil, "\(said)")
-        #expect(said.range(of: "did you mean `stations`?") != nil, "\(said)")
+        #expect(said.contains("wrong.yml:3"), "\(said)")
+        #expect(said.contains("did you mean `stations`?"), "\(said)")
     }
 
     @Test("does not start on a public address without a token that is configured")
@@ -75,14 +75,14 @@ struct CommandTests {
         for address in ["0.0.0.0:0", "[::]:0"] {
             let result = try Peer.run([Daemon.program, "serve", "--listen", address, "--data", scratch.path + "/data"])
             #expect(result.exit == .code(2), "\(result.errors)")
-            #expect(result.errors.range(of: "admin_token") != nil)
+            #expect(result.errors.contains("admin_token"))
             #expect(!Disk.exists(scratch.path + "/data/admin.token"))
         }
         let token = ["WEIR_AUTH_ADMIN_TOKEN": "a-token-of-sufficient-length-0123456789"]
         let process = try Process(
             [Daemon.program, "serve", "--listen", "0.0.0.0:0", "--data", scratch.path + "/data"], environment: token)
         defer { process.end() }
-        #expect(process.wait { $0.text.range(of: "http://127.0.0.1:") } != nil, "\(process.state.lines)")
+        #expect(process.wait { $0.text.firstRange(of: "http://127.0.0.1:") } != nil, "\(process.state.lines)")
         process.signal(SIGTERM)
         #expect(try process.waitForExit() == .code(0))
     }

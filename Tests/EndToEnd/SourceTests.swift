@@ -67,7 +67,7 @@ struct SourceTests {
         for (path, words) in [("/none", "none"), ("/file", "not a named pipe")] {
             try play("{ kind: fifo, path: \(scratch.path)\(path) }") { weir in
                 let error = try #require(try weir.wait("tape", is: "failed")["last_error"]?.text)
-                #expect(error.range(of: words) != nil, "\(error)")
+                #expect(error.contains(words), "\(error)")
             }
         }
     }
@@ -151,7 +151,7 @@ struct SourceTests {
     func noFile() throws {
         try play("{ kind: file, path: /nonexistent/tape.wav }") { weir in
             let error = try #require(try weir.wait("tape", is: "failed")["last_error"]?.text)
-            #expect(error.range(of: "/nonexistent/tape.wav") != nil, "\(error)")
+            #expect(error.contains("/nonexistent/tape.wav"), "\(error)")
         }
     }
 }

@@ -50,7 +50,7 @@ final class Daemon {
             try body(daemon)
         } catch {
             // Without the questions that the tests ask again and again.
-            let lines = process.state.lines.filter { $0.range(of: "\"target\":\"/live\"") == nil }
+            let lines = process.state.lines.filter { !$0.contains("\"target\":\"/live\"") }
             throw Failure("\(error)\nThe daemon's last lines:\n\(lines.suffix(25).joined(separator: "\n"))")
         }
         if daemon.isExpectedToRun {
@@ -68,7 +68,7 @@ final class Daemon {
         self.data = data
         // The last line of what it prints at the start; the sockets listen before that.
         let port = process.wait { printed -> UInt16? in
-            guard let mark = printed.text.range(of: "http://127.0.0.1:"), printed.text.hasSuffix("\n") else { return nil }
+            guard let mark = printed.text.firstRange(of: "http://127.0.0.1:"), printed.text.hasSuffix("\n") else { return nil }
             return UInt16(printed.text[mark.upperBound...].prefix { $0.isNumber })
         }
         guard let port else { throw Failure("not started:\n\(process.state.lines.joined(separator: "\n"))") }
@@ -191,18 +191,5 @@ final class Daemon {
         isExpectedToRun = false
         if let signal { process.signal(signal) }
         return try process.waitForExit(seconds)
-    }
-}
-
-extension String {
-    /// The first place of a text in this one.
-    func range(of text: String) -> Range<String.Index>? {
-        guard let first = text.first else { return nil }
-        var start = startIndex
-        while let index = self[start...].firstIndex(of: first) {
-            if self[index...].hasPrefix(text) { return index..<self.index(index, offsetBy: text.count) }
-            start = self.index(after: index)
-        }
-        return nil
     }
 }
