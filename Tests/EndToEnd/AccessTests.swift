@@ -88,7 +88,9 @@ struct AccessTests {
         try Daemon.run { weir in
             let bearer = "Authorization: Bearer \(try weir.token)"
             let port = weir.port
-            for origin in ["https://evil.example", "null", "http://localhost:\(port + 1)", "file://", "http://localhost.x"] {
+            for origin in [
+                "https://evil.example", "null", "http://localhost:\(port + 1)", "file://", "http://localhost.x",
+            ] {
                 for (method, target) in Self.orders {
                     let reply = try weir.request(
                         method, target, [bearer, "Origin: \(origin)"], host: "localhost:\(port)")

@@ -14,7 +14,9 @@ struct CommandTests {
         #expect(result.errors.isEmpty)
     }
 
-    @Test("helps on standard output", arguments: [["--help"], ["serve", "--help"], ["check", "--help"], ["help", "serve"]])
+    @Test(
+        "helps on standard output",
+        arguments: [["--help"], ["serve", "--help"], ["check", "--help"], ["help", "serve"]])
     func help(_ words: [String]) throws {
         let result = try Peer.run([Daemon.program] + words)
         #expect(result.exit == .code(0))
@@ -40,11 +42,14 @@ struct CommandTests {
     @Test("fails with 1 when it cannot start")
     func failure() throws {
         let scratch = try Scratch()
-        let busy = try Process([Daemon.program, "serve", "--listen", "unix:\(scratch.path)/socket", "--data", scratch.path])
+        let busy = try Process([
+            Daemon.program, "serve", "--listen", "unix:\(scratch.path)/socket", "--data", scratch.path,
+        ])
         defer { busy.end() }
         _ = busy.wait { $0.text.firstRange(of: "unix:") }
         for arguments in [
-            ["--listen", "unix:\(scratch.path)/socket"], ["--listen", "127.0.0.1:0", "--config", scratch.path + "/none.yml"],
+            ["--listen", "unix:\(scratch.path)/socket"],
+            ["--listen", "127.0.0.1:0", "--config", scratch.path + "/none.yml"],
             ["--listen", "unix:\(scratch.path)/none/socket"],
         ] {
             let result = try Peer.run([Daemon.program, "serve", "--data", scratch.path + "/data"] + arguments)

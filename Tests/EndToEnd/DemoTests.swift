@@ -157,7 +157,8 @@ struct Tones {
             for (other, strength) in strengths.enumerated() where other != loudest { #expect(strength < 0.01) }
             let inverted = inner.filter { channels[0][$0] != 0 && channels[1][$0] == -channels[0][$0] }.count
             let same = inner.filter { channels[0][$0] != 0 && channels[1][$0] == channels[0][$0] }.count
-            #expect(loudest == 3 ? inverted > 100 * same : same > 100 * inverted, "step \(loudest): \(inverted) \(same)")
+            #expect(
+                loudest == 3 ? inverted > 100 * same : same > 100 * inverted, "step \(loudest): \(inverted) \(same)")
             tones.append(loudest)
         }
         #expect(tones.count >= count)

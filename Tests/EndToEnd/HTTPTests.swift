@@ -67,7 +67,9 @@ struct HTTPTests {
     @Test("an unknown route is 404, a wrong method 405 with what is allowed, in JSON")
     func refusals() throws {
         try Daemon.run { weir in
-            for target in ["/nowhere", "/live/nobody", "/live/nobody.wav", "/live/demo.mp3", "/live/demo/listeners", "/live/"] {
+            for target in [
+                "/nowhere", "/live/nobody", "/live/nobody.wav", "/live/demo.mp3", "/live/demo/listeners", "/live/",
+            ] {
                 let reply = try weir.get(target)
                 #expect(reply.status == 404, "\(target)")
                 #expect(reply["Content-Type"]?.hasPrefix("application/json") == true)
@@ -130,7 +132,8 @@ struct HTTPTests {
     @Test("a body that is too large is refused before it is sent")
     func largeBody() throws {
         try Daemon.run { weir in
-            let head = "POST /live/demo/start HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer \(try weir.token)\r\n"
+            let head =
+                "POST /live/demo/start HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer \(try weir.token)\r\n"
             for expect in ["", "Expect: 100-continue\r\n"] {
                 let client = try weir.client()
                 try client.send(head + expect + "Content-Length: 100000000\r\n\r\n")

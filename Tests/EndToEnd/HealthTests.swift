@@ -112,7 +112,8 @@ struct HealthTests {
     func names() throws {
         try Daemon.run { weir in
             let mark = "wLpQ7zR2"
-            let (client, _) = try weir.listen("/live/demo.wav?mark=\(mark)", ["User-Agent: \(mark)", "Referer: \(mark)"])
+            let (client, _) = try weir.listen(
+                "/live/demo.wav?mark=\(mark)", ["User-Agent: \(mark)", "Referer: \(mark)"])
             _ = try client.receive(96_000)
             #expect(try weir.get("/live/\(mark)").status == 404)
             client.close()

@@ -90,7 +90,8 @@ struct HostileClientTests {
         ])
     func smuggling(_ rest: String) throws {
         try Daemon.run { weir in
-            let hidden = "POST /live/demo/stop HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer \(try weir.token)\r\n\r\n"
+            let hidden =
+                "POST /live/demo/stop HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer \(try weir.token)\r\n\r\n"
             let client = try weir.client()
             try client.send("GET /live HTTP/1.1\r\nHost: localhost\r\n\(rest)" + hidden)
             let reply = try client.reply()
@@ -104,11 +105,14 @@ struct HostileClientTests {
 
     @Test(
         "broken chunks end the connection",
-        arguments: ["zz\r\n", "-1\r\n", "5;\u{0}\r\nhello\r\n0\r\n\r\n", "5\r\nhello0\r\n\r\n", "fffffffffffffffff\r\n", "1\n"])
+        arguments: [
+            "zz\r\n", "-1\r\n", "5;\u{0}\r\nhello\r\n0\r\n\r\n", "5\r\nhello0\r\n\r\n", "fffffffffffffffff\r\n", "1\n",
+        ])
     func chunks(_ body: String) throws {
         try Daemon.run { weir in
             let client = try weir.client()
-            let head = "POST /live/demo/start HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer \(try weir.token)\r\n"
+            let head =
+                "POST /live/demo/start HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer \(try weir.token)\r\n"
             let hidden = "GET /live HTTP/1.1\r\nHost: localhost\r\n\r\n"
             try client.send(head + "Transfer-Encoding: chunked\r\n\r\n" + body + hidden)
             let status = try client.reply().status
@@ -135,7 +139,8 @@ struct HostileClientTests {
     func targets() throws {
         try Daemon.run { weir in
             for target in [
-                "/live/../live", "/%2e%2e/etc/passwd", "/live/%2Fdemo", "/live/%", "/live/%zz", "/live/%00", "/live/%ff",
+                "/live/../live", "/%2e%2e/etc/passwd", "/live/%2Fdemo", "/live/%", "/live/%zz", "/live/%00",
+                "/live/%ff",
                 "/live/#demo", "//live\\demo", "live", "http://", "*",
             ] {
                 let client = try weir.client()
@@ -153,7 +158,9 @@ struct HostileClientTests {
             let hello: [UInt8] =
                 [0x16, 0x03, 0x01, 0x02, 0x00, 0x01, 0x00, 0x01, 0xfc, 0x03, 0x03]
                 + (0..<506).map { _ in UInt8.random(in: 0...255, using: &random) }
-            var messages = [hello, Array("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".utf8), Array("SSH-2.0-OpenSSH_9.2\r\n".utf8)]
+            var messages = [
+                hello, Array("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".utf8), Array("SSH-2.0-OpenSSH_9.2\r\n".utf8),
+            ]
             messages += [Array("HTTP/1.1 200 OK\r\n\r\n".utf8), [0], Array(repeating: 0x0A, count: 5000)]
             for length in stride(from: 1, to: 20_000, by: 997) {
                 messages.append((0..<length).map { _ in UInt8.random(in: 0...255, using: &random) })

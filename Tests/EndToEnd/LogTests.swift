@@ -104,7 +104,8 @@ struct LogTests {
         #expect(reader >= 0)
         defer { close(reader) }
         let process = try Process([
-            "sh", "-c", "exec \"$@\" 2>\(pipe.path)", "sh", Daemon.program, "serve", "--listen", "127.0.0.1:0", "--data",
+            "sh", "-c", "exec \"$@\" 2>\(pipe.path)", "sh", Daemon.program, "serve", "--listen", "127.0.0.1:0",
+            "--data",
             scratch.path + "/data", "--log-level", "debug",
         ])
         defer { process.end() }
@@ -121,7 +122,9 @@ struct LogTests {
             #expect(try client.reply().status == 404)
         }
         try client.send("GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n")
-        let line = try client.reply().text.split(separator: "\n").first { $0.hasPrefix("weir_log_dropped_lines_total ") }
+        let line = try client.reply().text.split(separator: "\n").first {
+            $0.hasPrefix("weir_log_dropped_lines_total ")
+        }
         #expect(try #require(line.flatMap { Double($0.split(separator: " ")[1]) }) > 0)
         process.signal(SIGTERM)
         #expect(try process.waitForExit() == .code(0))

@@ -3,7 +3,9 @@ import Testing
 
 @Suite("Shutdown", .ownThread)
 struct ShutdownTests {
-    @Test("SIGTERM and SIGINT end live responses in order, after whole frames, and Weir with 0", arguments: [SIGTERM, SIGINT])
+    @Test(
+        "SIGTERM and SIGINT end live responses in order, after whole frames, and Weir with 0",
+        arguments: [SIGTERM, SIGINT])
     func listeners(_ signal: Int32) throws {
         try Daemon.run { weir in
             var clients: [(client: Client, bytes: [UInt8])] = []

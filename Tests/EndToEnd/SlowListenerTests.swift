@@ -67,7 +67,8 @@ struct SlowListenerTests {
     }
 
     private func scene(
-        _ slow: String, sample: String = "s16le", channels: Int = 2, window: String = "auto", _ body: (Scene) throws -> Void
+        _ slow: String, sample: String = "s16le", channels: Int = 2, window: String = "auto",
+        _ body: (Scene) throws -> Void
     ) throws {
         let scratch = try Scratch()
         let pipe = try NamedPipe(scratch.path + "/pipe")

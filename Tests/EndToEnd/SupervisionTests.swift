@@ -85,7 +85,9 @@ struct SupervisionTests {
             let first = try child(weir)
             try eventually("the silent child has gone") { ProcessTable.hasEnded(first) ? true : nil }
             #expect(try child(weir, run: 1) != first)
-            try eventually("it is live again") { weir.events("station state").count { $0["to"] == "live" } == 2 ? true : nil }
+            try eventually("it is live again") {
+                weir.events("station state").count { $0["to"] == "live" } == 2 ? true : nil
+            }
             #expect(try weir.station("child")["restarts"]?.integer == 1)
             #expect(ProcessTable.children(of: weir.process.pid).count == 1)
         }
@@ -139,7 +141,9 @@ struct SupervisionTests {
             }
             let began = Pace.now
             #expect(try weir.order("POST", "/live/child/stop").json?["state"]?.text == "stopped")
-            try eventually("all of them have gone", within: 15) { family.allSatisfy(ProcessTable.hasEnded) ? true : nil }
+            try eventually("all of them have gone", within: 15) {
+                family.allSatisfy(ProcessTable.hasEnded) ? true : nil
+            }
             // SIGINT, two seconds, SIGTERM, two seconds, SIGKILL.
             #expect(Double(Pace.now - began) / 1e9 > 3.5)
             #expect(try weir.station("child")["state"]?.text == "stopped")

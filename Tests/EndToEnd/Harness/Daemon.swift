@@ -68,7 +68,9 @@ final class Daemon {
         self.data = data
         // The last line of what it prints at the start; the sockets listen before that.
         let port = process.wait { printed -> UInt16? in
-            guard let mark = printed.text.firstRange(of: "http://127.0.0.1:"), printed.text.hasSuffix("\n") else { return nil }
+            guard let mark = printed.text.firstRange(of: "http://127.0.0.1:"), printed.text.hasSuffix("\n") else {
+                return nil
+            }
             return UInt16(printed.text[mark.upperBound...].prefix { $0.isNumber })
         }
         guard let port else { throw Failure("not started:\n\(process.state.lines.joined(separator: "\n"))") }
@@ -149,7 +151,8 @@ final class Daemon {
         _ target: String, _ fields: [String] = [], receiveBuffer: Int32? = nil
     ) throws -> (client: Client, head: ResponseHead) {
         let client = try client(receiveBuffer: receiveBuffer)
-        try client.send((["GET \(target) HTTP/1.1", "Host: localhost"] + fields).joined(separator: "\r\n") + "\r\n\r\n")
+        try client.send(
+            (["GET \(target) HTTP/1.1", "Host: localhost"] + fields).joined(separator: "\r\n") + "\r\n\r\n")
         let head = try client.head()
         guard head.status == 200 else { throw Failure("\(target): \(head.status) \(try client.receiveAll())") }
         return (client, head)

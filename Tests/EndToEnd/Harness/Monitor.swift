@@ -62,9 +62,11 @@ func onThread(_ body: @escaping @Sendable () -> Void) {
     defer { pthread_attr_destroy(&attributes) }
     var thread = pthread_t()
     let box = Unmanaged.passRetained(Box(body))
-    let status = pthread_create(&thread, &attributes, { context in
-        Unmanaged<Box>.fromOpaque(context!).takeRetainedValue().body()
-        return nil
-    }, box.toOpaque())
+    let status = pthread_create(
+        &thread, &attributes,
+        { context in
+            Unmanaged<Box>.fromOpaque(context!).takeRetainedValue().body()
+            return nil
+        }, box.toOpaque())
     precondition(status == 0, "no thread: \(status)")
 }

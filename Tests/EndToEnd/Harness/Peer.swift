@@ -16,7 +16,8 @@ enum Peer {
     }
 
     /// Runs a program to its end.
-    static func run(_ command: [String], input: [UInt8]? = nil, within seconds: Double = Pace.patience) throws -> Result {
+    static func run(_ command: [String], input: [UInt8]? = nil, within seconds: Double = Pace.patience) throws -> Result
+    {
         let process = try Process(command, input: input == nil ? .nothing : .pipe)
         defer { process.end() }
         if let input { try process.write(input) }

@@ -270,5 +270,7 @@ final class Sentry: Sendable {
     func forget(_ pid: pid_t) { tell("- \(pid)\n") }
 
     /// Shorter than PIPE_BUF: lines of several threads do not mix.
-    private func tell(_ line: String) { _ = Array(line.utf8).withUnsafeBytes { write(input, $0.baseAddress, $0.count) } }
+    private func tell(_ line: String) {
+        _ = Array(line.utf8).withUnsafeBytes { write(input, $0.baseAddress, $0.count) }
+    }
 }

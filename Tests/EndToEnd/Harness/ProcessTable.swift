@@ -6,7 +6,9 @@ enum ProcessTable {
     static func children(of pid: pid_t) -> [(pid: pid_t, state: Character)] {
         let threads = names("/proc/\(pid)/task")
         let children = threads.flatMap { thread in
-            ((try? Disk.text("/proc/\(pid)/task/\(thread)/children")) ?? "").split(separator: " ").compactMap { pid_t($0) }
+            ((try? Disk.text("/proc/\(pid)/task/\(thread)/children")) ?? "").split(separator: " ").compactMap {
+                pid_t($0)
+            }
         }
         return children.compactMap { child in state(of: child).map { (child, $0) } }
     }
