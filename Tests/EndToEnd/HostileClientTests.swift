@@ -64,36 +64,44 @@ struct HostileClientTests {
         }
     }
 
+    /// The fields and the body of a request, under a name that can be printed.
+    struct Shape: CustomTestStringConvertible, Sendable {
+        let testDescription: String
+        let text: String
+
+        init(_ name: String, _ text: String) { (testDescription, self.text) = (name, text) }
+    }
+
     @Test(
-        "requests that two parsers could read differently: one 400, closed, and what is hidden behind is never served",
+        "requests that two parsers could read differently: refused, closed, and what hides behind is never served",
         arguments: [
-            "Content-Length: 6\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
-            "Content-Length: 0\r\nContent-Length: 44\r\n\r\n",
-            "Content-Length: 0, 44\r\n\r\n",
-            "Content-Length: +0\r\n\r\n",
-            "Content-Length: 0x0\r\n\r\n",
-            "Content-Length: -1\r\n\r\n",
-            "Content-Length: 99999999999999999999\r\n\r\n",
-            "Content-Length : 0\r\n\r\n",
-            "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
-            "Transfer-Encoding: chunked, identity\r\n\r\n0\r\n\r\n",
-            "Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n",
-            "Transfer-Encoding : chunked\r\n\r\n0\r\n\r\n",
-            "Transfer-Encoding:\u{b}chunked\r\n\r\n0\r\n\r\n",
-            "X: 1\r\n Content-Length: 44\r\n\r\n",
-            "X: 1\nContent-Length: 44\n\n",
-            "X: 1\rContent-Length: 44\r\n\r\n",
-            "X: a\0b\r\n\r\n",
-            "Host: elsewhere\r\n\r\n",
-            "X Y: 1\r\n\r\n",
-            ": nothing\r\n\r\n",
+            Shape("length and chunks", "Content-Length: 6\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"),
+            Shape("two lengths", "Content-Length: 0\r\nContent-Length: 44\r\n\r\n"),
+            Shape("a list of lengths", "Content-Length: 0, 44\r\n\r\n"),
+            Shape("a length with a sign", "Content-Length: +0\r\n\r\n"),
+            Shape("a hexadecimal length", "Content-Length: 0x0\r\n\r\n"),
+            Shape("a negative length", "Content-Length: -1\r\n\r\n"),
+            Shape("a length of 20 digits", "Content-Length: 99999999999999999999\r\n\r\n"),
+            Shape("a blank before the colon", "Content-Length : 0\r\n\r\n"),
+            Shape("two codings", "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"),
+            Shape("a list of codings", "Transfer-Encoding: chunked, identity\r\n\r\n0\r\n\r\n"),
+            Shape("a coding that looks alike", "Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n"),
+            Shape("a coding after a blank", "Transfer-Encoding : chunked\r\n\r\n0\r\n\r\n"),
+            Shape("a vertical tab", "Transfer-Encoding:\u{b}chunked\r\n\r\n0\r\n\r\n"),
+            Shape("a folded line", "X: 1\r\n Content-Length: 44\r\n\r\n"),
+            Shape("bare line feeds", "X: 1\nContent-Length: 44\n\n"),
+            Shape("a bare carriage return", "X: 1\rContent-Length: 44\r\n\r\n"),
+            Shape("a NUL", "X: a\0b\r\n\r\n"),
+            Shape("two hosts", "Host: elsewhere\r\n\r\n"),
+            Shape("a blank in a name", "X Y: 1\r\n\r\n"),
+            Shape("no name", ": nothing\r\n\r\n"),
         ])
-    func smuggling(_ rest: String) throws {
+    func smuggling(_ shape: Shape) throws {
         try Daemon.run { weir in
             let hidden =
                 "POST /live/demo/stop HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer \(try weir.token)\r\n\r\n"
             let client = try weir.client()
-            try client.send("GET /live HTTP/1.1\r\nHost: localhost\r\n\(rest)" + hidden)
+            try client.send("GET /live HTTP/1.1\r\nHost: localhost\r\n\(shape.text)" + hidden)
             let reply = try client.reply()
             #expect(reply.status == 400 || reply.status == 501)
             #expect(reply["Connection"] == "close")
@@ -106,15 +114,17 @@ struct HostileClientTests {
     @Test(
         "broken chunks end the connection",
         arguments: [
-            "zz\r\n", "-1\r\n", "5;\u{0}\r\nhello\r\n0\r\n\r\n", "5\r\nhello0\r\n\r\n", "fffffffffffffffff\r\n", "1\n",
+            Shape("no number", "zz\r\n"), Shape("a sign", "-1\r\n"), Shape("a bare line feed", "1\n"),
+            Shape("a NUL in an extension", "5;\u{0}\r\nhello\r\n0\r\n\r\n"),
+            Shape("no end of the data", "5\r\nhello0\r\n\r\n"), Shape("17 digits", "fffffffffffffffff\r\n"),
         ])
-    func chunks(_ body: String) throws {
+    func chunks(_ shape: Shape) throws {
         try Daemon.run { weir in
             let client = try weir.client()
             let head =
                 "POST /live/demo/start HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer \(try weir.token)\r\n"
             let hidden = "GET /live HTTP/1.1\r\nHost: localhost\r\n\r\n"
-            try client.send(head + "Transfer-Encoding: chunked\r\n\r\n" + body + hidden)
+            try client.send(head + "Transfer-Encoding: chunked\r\n\r\n" + shape.text + hidden)
             let status = try client.reply().status
             #expect(status == 200 || status == 400)
             #expect(try client.receiveAll().isEmpty, "nothing behind it is served")
@@ -223,6 +233,24 @@ struct HostileClientTests {
             // Eight kibibytes for each, and the second round finds room in what the first one left.
             #expect(Pace.isSanitized || growth[0] < count * 8192, "\(growth)")
             #expect(Pace.isSanitized || growth[1] < growth[0] + (1 << 20), "\(growth)")
+        }
+    }
+
+    @Test("a client that asks and asks and never reads: closed after send_timeout, in bounded memory")
+    func unread() throws {
+        try Daemon.run("http: { send_timeout: 500ms }\n") { weir in
+            let memory = try ProcessTable.anonymousMemory(of: weir.process.pid)
+            let client = try weir.client(receiveBuffer: 4096)
+            // Requests for a hundred megabytes of responses, as far as the server reads them.
+            let requests = String(repeating: "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n", count: 10_000)
+            // It may be closed while they are sent.
+            try? client.send(requests)
+            try eventually("the server has given up") {
+                try weir.metrics()["weir_http_timeouts_total{kind=\"send\"}"] == 1 ? true : nil
+            }
+            let growth = try ProcessTable.anonymousMemory(of: weir.process.pid) - memory
+            #expect(Pace.isSanitized || growth < 4 << 20, "\(growth) bytes more")
+            try expectWell(weir)
         }
     }
 

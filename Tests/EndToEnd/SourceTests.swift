@@ -60,6 +60,36 @@ struct SourceTests {
         }
     }
 
+    @Test(
+        "fifo: a header is taken off; one of another format, once somebody has heard the first, is an error with both")
+    func changedFormat() throws {
+        let scratch = try Scratch()
+        let pipe = try NamedPipe(scratch.path + "/pipe")
+        try play("{ kind: fifo, path: \(pipe.path), stall_timeout: 1h }") { weir in
+            try pipe.enter()
+            try pipe.write(WAV.header(rate: 32000, channels: 2) + frames.bytes(0, 100))
+            // It wins over the configuration: 48000 Hz.
+            #expect(try weir.wait("tape", is: "live")["bitrate"]?.integer == 1_024_000)
+            let client = try weir.listen("/live/tape").client
+            for first in [100, 200] {
+                // The same header again is no change.
+                pipe.leave()
+                try weir.wait("tape", is: "starting")
+                try pipe.enter()
+                try pipe.write(WAV.header(rate: 32000, channels: 2) + frames.bytes(first, 100))
+                try weir.wait("tape", hasHad: UInt64(first + 100) * 4)
+            }
+            #expect(try frames.runs(try client.receive(800)) == [100..<300])
+            pipe.leave()
+            try weir.wait("tape", is: "starting")
+            try pipe.enter()
+            try pipe.write(WAV.header(rate: 44100, channels: 1) + frames.bytes(300, 100))
+            let error = try #require(try weir.wait("tape", is: "failed")["last_error"]?.text)
+            #expect(error.contains("32000") && error.contains("44100"), "\(error)")
+            #expect(try weir.station("tape")["position"]?.integer == 1200)
+        }
+    }
+
     @Test("fifo: a path that is none is said so")
     func noPipe() throws {
         let scratch = try Scratch()
@@ -94,25 +124,12 @@ struct SourceTests {
 
     // MARK: file
 
-    /// Frames behind a WAV header as FFmpeg writes it, with a `LIST` before the data.
-    private func wav(_ count: Int) -> [UInt8] {
-        func number(_ value: Int, _ bytes: Int = 4) -> [UInt8] {
-            (0..<bytes).map { UInt8(truncatingIfNeeded: value >> (8 * $0)) }
-        }
-        let format = number(1, 2) + number(2, 2) + number(48000) + number(192_000) + number(4, 2) + number(16, 2)
-        let list = Array("INFOISFT".utf8) + number(6) + Array("Tests\0".utf8)
-        let chunks =
-            Array("WAVEfmt ".utf8) + number(16) + format + Array("LIST".utf8) + number(list.count) + list
-            + Array("data".utf8) + number(count * 4) + frames.bytes(0, count)
-        return Array("RIFF".utf8) + number(chunks.count) + chunks
-    }
-
     @Test("file: in real time, to its end, and the station is idle again")
     func once() throws {
         let scratch = try Scratch()
         let path = scratch.path + "/tape.wav"
         let count = 36_000
-        try Disk.write(path, wav(count))
+        try Disk.write(path, WAV.header(rate: 48000, channels: 2, length: count * 4) + frames.bytes(0, count))
         try play("{ kind: file, path: \(path), autostart: on-demand, linger: 0 }") { weir in
             let began = Pace.now
             let (client, head) = try weir.listen("/live/tape")
@@ -134,7 +151,7 @@ struct SourceTests {
         let scratch = try Scratch()
         let path = scratch.path + "/tape.wav"
         let count = 9600
-        try Disk.write(path, wav(count))
+        try Disk.write(path, WAV.header(rate: 48000, channels: 2, length: count * 4) + frames.bytes(0, count))
         try play("{ kind: file, path: \(path), loop: true }") { weir in
             try weir.wait("tape", is: "live")
             let (client, head) = try weir.listen("/live/tape")
