@@ -51,8 +51,10 @@ struct JoiningTests {
     @Test("a station can give some of the past to everyone")
     func join() throws {
         try play(24_000, ", join: 100ms") { weir, _ in
-            #expect(try weir.listen("/live/tape").head["X-Weir-Position"] == "\((24_000 - 4800) * 4)")
-            #expect(try weir.listen("/live/tape?warm=0").head["X-Weir-Position"] == "\(24_000 * 4)")
+            let plain = try weir.listen("/live/tape").head
+            #expect(plain["X-Weir-Position"] == "\((24_000 - 4800) * 4)")
+            let newest = try weir.listen("/live/tape?warm=0").head
+            #expect(newest["X-Weir-Position"] == "\(24_000 * 4)")
         }
     }
 
