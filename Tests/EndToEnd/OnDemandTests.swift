@@ -35,7 +35,7 @@ struct OnDemandTests {
             try weir.wait("tape", is: "idle")
             #expect(Double(Pace.now - began) / 1e9 > 0.9)
             try eventually("the child has gone") { ProcessTable.hasEnded(child) ? true : nil }
-            #expect(ProcessTable.children(of: weir.process.pid).isEmpty)
+            try weir.wait(forChildren: [])
 
             let third = try weir.listen("/live/tape").client
             #expect(try third.receive(4096).count == 4096)

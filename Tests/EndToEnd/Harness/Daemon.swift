@@ -126,6 +126,13 @@ final class Daemon {
         }
     }
 
+    /// Waits until it has these children and no others, those that it has not reaped among them.
+    func wait(forChildren expected: [pid_t]) throws {
+        try eventually("the children are \(expected)") {
+            ProcessTable.children(of: process.pid).map(\.pid).sorted() == expected.sorted() ? true : nil
+        }
+    }
+
     /// Every sample of `/metrics`, by name and labels as they are written.
     func metrics() throws -> [String: Double] {
         var samples: [String: Double] = [:]
