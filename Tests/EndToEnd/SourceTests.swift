@@ -164,6 +164,33 @@ struct SourceTests {
         }
     }
 
+    // MARK: Real time
+
+    @Test(
+        "what a generated or a file source could not play while the machine slept is left out",
+        arguments: [true, false])
+    func slept(_ isTone: Bool) throws {
+        let scratch = try Scratch()
+        let path = scratch.path + "/tape.wav"
+        try Disk.write(path, WAV.header(rate: 48000, channels: 2, length: 96_000) + frames.bytes(0, 24_000))
+        try play(isTone ? "{ kind: tone }" : "{ kind: file, path: \(path), loop: true }") { weir in
+            try weir.wait("tape", is: "live")
+            let client = try weir.listen("/live/tape").client
+            func position() throws -> Double { try #require(try weir.station("tape")["position"]?.number) }
+            let began = Pace.now
+            let before = try position()
+            weir.process.signal(SIGSTOP)
+            // More than is made up for.
+            usleep(1_500_000)
+            weir.process.signal(SIGCONT)
+            let played = try position() - before
+            let awake = Double(Pace.now - began) / 1e9 - 1.5
+            #expect(played / 192_000 < awake + 0.1, "\(played) bytes in \(awake) s")
+            #expect(try client.receive(192_000).count == 192_000)
+            #expect(try weir.station("tape")["restarts"]?.integer == 0)
+        }
+    }
+
     @Test("file: one that is not there")
     func noFile() throws {
         try play("{ kind: file, path: /nonexistent/tape.wav }") { weir in
