@@ -191,19 +191,17 @@ void weir__source_pace_start(weir_source_t *source, uint64_t byte_rate) {
 }
 
 uint64_t weir__source_pace_due(weir_source_t *source) {
-  uint64_t now = weir__source_now(source);
+  uint64_t elapsed = weir__source_now(source) - source->epoch;
   uint64_t frame = weir_log_unit(source->options.log);
-  for (;;) {
-    uint64_t elapsed = now - source->epoch;
-    double bytes = (double)elapsed * (double)source->byte_rate / 1e9;
-    uint64_t total = (uint64_t)bytes;
-    total -= total % frame;
-    uint64_t due = total > source->paced ? total - source->paced : 0;
-    double late = (double)due * 1e9 / (double)source->byte_rate;
-    if (late <= (double)WEIR__SOURCE_MAX_LATE) return due;
-    /* The machine slept: go on from now instead of flooding. */
-    weir__source_pace_start(source, source->byte_rate);
-  }
+  uint64_t total =
+      (uint64_t)((double)elapsed * (double)source->byte_rate / 1e9);
+  total -= total % frame;
+  uint64_t due = total > source->paced ? total - source->paced : 0;
+  double late = (double)due * 1e9 / (double)source->byte_rate;
+  if (late <= (double)WEIR__SOURCE_MAX_LATE) return due;
+  /* The machine slept: go on from now instead of flooding. */
+  weir__source_pace_start(source, source->byte_rate);
+  return 0;
 }
 
 static void on_pace(uv_timer_t *timer) {

@@ -77,7 +77,7 @@ final class HealthMonitor {
                 [
                     ("check", .string(check.name)), ("from", .string(before.rawValue)),
                     ("to", .string(check.status.rawValue)), ("health", .string(health.status.rawValue)),
-                    ("message", .string(check.message)),
+                    ("detail", .string(check.message)),
                 ])
         }
         if usesMuch {

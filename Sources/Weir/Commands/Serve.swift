@@ -42,8 +42,8 @@ enum Serve {
             await engine.stop(grace: 0)
             throw error
         }
-        announce(engine, log)
-        let signal = await firstSignal(log)
+        // Who reads that it runs may end it at once: the signals are caught by then.
+        let signal = await firstSignal(log) { announce(engine, log) }
         log.info("shutting down", [("signal", .string(signal)), ("grace", .number(configuration.shutdownGrace))])
         let overtime = LoopTimer()
         overtime.schedule(at: LoopClock.monotonic.deadline(after: configuration.shutdownGrace + Serve.overtime)) {
@@ -57,11 +57,13 @@ enum Serve {
         log.info("stopped")
     }
 
-    /// Waits for SIGTERM or SIGINT; a second one of either ends the process at once.
+    /// Waits for SIGTERM or SIGINT; a second one of either ends the process at once. `ready` is called when they are
+    /// caught.
     @LoopActor
-    private static func firstSignal(_ log: LogWriter) async -> String {
+    private static func firstSignal(_ log: LogWriter, _ ready: @LoopActor () -> Void) async -> String {
         await withUnsafeContinuation { continuation in
             Signals.watch(log) { continuation.resume(returning: $0) }
+            ready()
         }
     }
 

@@ -1,0 +1,140 @@
+import Glibc
+import Testing
+
+@Suite("Shutdown", .ownThread)
+struct ShutdownTests {
+    @Test(
+        "SIGTERM and SIGINT end live responses in order, after whole frames, and Weir with 0",
+        arguments: [SIGTERM, SIGINT])
+    func listeners(_ signal: Int32) throws {
+        try Daemon.run { weir in
+            var clients: [(client: Client, bytes: [UInt8])] = []
+            for target in ["/live/demo.wav", "/live/demo.pcm", "/live/demo"] {
+                let client = try weir.listen(target).client
+                clients.append((client, try client.receive(48_000)))
+            }
+            let idle = try weir.client()
+            #expect(try weir.end(signal) == .code(0))
+            for index in clients.indices {
+                clients[index].bytes += try clients[index].client.receiveAll()
+                #expect(clients[index].client.ending == .end, "FIN, not RST")
+                let header = index == 0 ? 44 : 0
+                #expect((clients[index].bytes.count - header) % 4 == 0)
+            }
+            _ = try idle.receiveAll()
+            #expect(idle.ending == .end)
+            let left = weir.events("listener left")
+            #expect(left.count == 3)
+            #expect(left.allSatisfy { $0["reason"] == "shutdown" })
+            #expect(weir.events("access").count { $0["reason"] == "shutdown" } == 3)
+            #expect(weir.events("shutting down").first?["signal"] == (signal == SIGTERM ? "SIGTERM" : "SIGINT"))
+            #expect(weir.events("stopped").count == 1, "the last lines are written")
+        }
+    }
+
+    @Test("FFmpeg and curl take it for the end of the stream", .enabled(if: Peer.has("ffmpeg", "curl")))
+    func peers() throws {
+        try Daemon.run { weir in
+            let url = "http://127.0.0.1:\(weir.port)/live/demo.wav"
+            let curl = try Process(["curl", "-sS", "-o", "/dev/null", url])
+            let ffmpeg = try Process(["ffmpeg", "-v", "error", "-i", url, "-f", "s16le", "-"])
+            defer {
+                curl.end()
+                ffmpeg.end()
+            }
+            #expect(ffmpeg.wait { $0.output.count > 48_000 } != nil)
+            try eventually("both listen") {
+                try weir.station("demo")["listeners"]?.items?.count ?? 0 >= 2 ? true : nil
+            }
+            #expect(try weir.end(SIGTERM) == .code(0))
+            #expect(try curl.waitForExit() == .code(0), "\(curl.state.lines)")
+            #expect(try ffmpeg.waitForExit() == .code(0), "\(ffmpeg.state.lines)")
+            #expect(ffmpeg.state.output.count % 4 == 0)
+        }
+    }
+
+    @Test("a stalled listener, a request half sent and a child that ignores signals do not outlast the grace")
+    func grace() throws {
+        try Daemon.run(
+            """
+            shutdown: { grace: 2 }
+            live:
+              stations:
+                - name: child
+                  source: { kind: exec, command: [sh, -c, "trap '' INT TERM; \(SupervisionTests.playing)"] }
+                - name: tone
+                  source: { kind: tone }
+            """, environment: ["WEIR_SHUTDOWN_GRACE": "2"]
+        ) { weir in
+            try weir.wait("child", is: "live")
+            let stalled = try weir.listen("/live/tone", receiveBuffer: 4096).client
+            let half = try weir.client()
+            try half.send("POST /live/tone/start HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n")
+            let family = ProcessTable.descendants(of: weir.process.pid)
+            let began = Pace.now
+            #expect(try weir.end(SIGTERM) == .code(0))
+            // Ended within the grace; the rest is for the machine's other work.
+            #expect(Double(Pace.now - began) / 1e9 < 2 + (Pace.isSanitized ? 5 : 1.5))
+            try eventually("the child has gone") { family.allSatisfy(ProcessTable.hasEnded) ? true : nil }
+            stalled.close()
+            half.close()
+        }
+    }
+
+    @Test("a second signal ends it at once", arguments: [SIGTERM, SIGINT])
+    func second(_ signal: Int32) throws {
+        try Daemon.run(
+            """
+            live:
+              stations:
+                - name: child
+                  source: { kind: exec, command: [sh, -c, "trap '' INT TERM; \(SupervisionTests.playing)"] }
+            """, environment: ["WEIR_SHUTDOWN_GRACE": "1h"]
+        ) { weir in
+            try weir.wait("child", is: "live")
+            let children = ProcessTable.children(of: weir.process.pid).map(\.pid)
+            weir.process.signal(SIGTERM)
+            try weir.event("shutting down")
+            let began = Pace.now
+            let exit = try weir.end(signal)
+            #expect(exit != .code(0))
+            // The child alone would have taken four seconds.
+            #expect(Double(Pace.now - began) / 1e9 < 3)
+            try eventually("the child has gone") { children.allSatisfy(ProcessTable.hasEnded) ? true : nil }
+        }
+    }
+
+    @Test("nobody is let in any more, and a joiner that waits is told to go")
+    func refused() throws {
+        try Daemon.run(
+            """
+            live:
+              stations:
+                - name: stubborn
+                  source: { kind: exec, command: [sh, -c, "trap '' INT TERM; exec sleep 1000"], start_timeout: 60 }
+            """
+        ) { weir in
+            try weir.event("source started")
+            let waiting = try weir.client()
+            try waiting.send("GET /live/stubborn HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            try eventually("it waits") {
+                try weir.metrics()["weir_http_connections{holder=\"server\"}"] ?? 0 >= 2 ? true : nil
+            }
+            weir.process.signal(SIGTERM)
+            try weir.event("shutting down")
+            #expect(try waiting.reply().status == 503)
+            #expect(throws: Failure.self) { try weir.client() }
+            #expect(try weir.end(nil) == .code(0))
+        }
+    }
+
+    @Test("a signal as soon as it has said that it runs is not too early")
+    func early() throws {
+        for _ in 0..<20 {
+            try Daemon.run { weir in
+                let exit = try weir.end(SIGTERM)
+                #expect(exit == .code(0))
+            }
+        }
+    }
+}
