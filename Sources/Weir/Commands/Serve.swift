@@ -79,6 +79,10 @@ enum Serve {
                 guard let watch = try? SignalWatch(number, { came(name, log) }) else { continue }
                 watches.append(watch)
             }
+            // Caught, so that a closed terminal or a habit of other daemons does not end it.
+            if let watch = try? SignalWatch(SIGHUP, { log.warning("not reloaded: restart to apply a configuration") }) {
+                watches.append(watch)
+            }
         }
 
         private static func came(_ name: String, _ log: LogWriter) {
