@@ -6,7 +6,7 @@ import Testing
 struct HostileClientTests {
     /// It serves others as before, and holds nothing of those who were refused.
     private func expectWell(_ weir: Daemon, connections: Double = 1) throws {
-        #expect(try weir.get("/health").json?["status"]?.text == "ok")
+        try weir.wait("demo", is: "live")
         try eventually("\(connections) connections are left") {
             try weir.metrics()["weir_http_connections{holder=\"server\"}"] == connections ? true : nil
         }
