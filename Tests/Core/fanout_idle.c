@@ -77,7 +77,46 @@ static void test_idle(uint64_t window) {
   test_bench_close(&bench);
 }
 
+static uint64_t turns;
+
+static void on_prepare(uv_prepare_t *prepare) {
+  (void)prepare;
+  turns++;
+}
+
+static void on_timeout(uv_timer_t *timer) {
+  uv_stop(timer->loop);
+}
+
+/* A socket that was waited for, and has taken everything since, is writable:
+ * that must not turn the loop. */
+static void test_quiet_loop(void) {
+  test_sink_t sink;
+  uv_prepare_t prepare;
+  uv_timer_t timer;
+  open_bench(5 * TEST_MS);
+  test_join(&bench, &sink);
+  sink.bite = 100;
+  test_publish(&bench, 400);
+  while (sink.reader.received < 400)
+    test_poll(&bench);
+  CHECK_EQ(sink.writes, 4);
+  wait_until_asleep();
+  uv_prepare_init(&bench.loop, &prepare);
+  uv_prepare_start(&prepare, on_prepare);
+  uv_timer_init(&bench.loop, &timer);
+  uv_timer_start(&timer, on_timeout, 20, 0);
+  uv_idle_stop(&bench.alive);
+  turns = 0;
+  uv_run(&bench.loop, UV_RUN_DEFAULT);
+  CHECK(turns <= 3);
+  uv_close((uv_handle_t *)&prepare, NULL);
+  uv_close((uv_handle_t *)&timer, NULL);
+  test_bench_close(&bench);
+}
+
 int main(void) {
+  test_quiet_loop();
   test_idle(5 * TEST_MS);
   test_idle(50 * TEST_MS);
   test_idle(0);

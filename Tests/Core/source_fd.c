@@ -148,6 +148,33 @@ static void test_no_detection(void) {
   test_source_finish(&test);
 }
 
+/* A source that has ended leaves the log to the next one: closing it takes
+ * nothing from a unit that the next has begun. */
+static void test_next_source(void) {
+  test_source_start(&test, 65536, 4);
+  test_fill(input, BYTES);
+  weir_source_options_t options = test_source_options(&test);
+  options.detect_wav = 0;
+  int fd = open_pipe(&options);
+  put(fd, input, 403);
+  close(fd);
+  while (test.ends == 0)
+    test_poll(&test.bench);
+  CHECK_EQ(weir_log_written(test.bench.log), 400);
+  weir_source_t *old = test.source;
+  fd = open_pipe(&options);
+  put(fd, input + 400, 103);
+  while (weir_log_written(test.bench.log) < 503)
+    test_poll(&test.bench);
+  weir_source_close(old, NULL);
+  put(fd, input + 503, 97);
+  close(fd);
+  while (test.ends == 1)
+    test_poll(&test.bench);
+  test_log_holds(test.bench.log, input, 600);
+  test_source_finish(&test);
+}
+
 /* A damaged header, and samples of a kind that is not carried. */
 static void test_bad_headers(void) {
   uint8_t *samples;
@@ -219,6 +246,7 @@ int main(void) {
   test_short_streams();
   test_stated_length();
   test_no_detection();
+  test_next_source();
   test_bad_headers();
   test_reset();
   test_refused();
