@@ -81,6 +81,16 @@ struct ShutdownTests {
         }
     }
 
+    @Test("a terminal that closes, SIGHUP, ends nothing and nobody")
+    func hangUp() throws {
+        try Daemon.run { weir in
+            let client = try weir.listen("/live/demo").client
+            weir.process.signal(SIGHUP)
+            try weir.event("not reloaded: restart to apply a configuration")
+            #expect(try client.receive(96_000).count == 96_000)
+        }
+    }
+
     @Test("a second signal ends it at once", arguments: [SIGTERM, SIGINT])
     func second(_ signal: Int32) throws {
         try Daemon.run(

@@ -138,6 +138,38 @@ struct SlowListenerTests {
         }
     }
 
+    @Test("skip: 200 healthy listeners do not notice the one that is stalled")
+    func crowd() throws {
+        try Daemon.run(
+            """
+            http: { connections_per_address: 1000 }
+            live:
+              stations:
+                - { name: tone, source: { kind: tone }, ring: 64KiB, window: 30ms, listeners: { max: 300, alert: 300 } }
+            """
+        ) { weir in
+            let stalled = try weir.listen("/live/tone", receiveBuffer: 4096).client
+            let audience = Audience()
+            for _ in 0..<200 { try audience.join(weir, "tone", .own) }
+            // The ring has gone round behind it.
+            repeat {
+                audience.listen(until: Deadline(seconds: 0.5))
+            } while weir.events("listener skipped").isEmpty
+            audience.listen(until: Deadline(seconds: Pace.scale > 1 ? 20 : 2))
+            let samples = try weir.metrics()
+            func flushes(within seconds: String) throws -> Double {
+                try #require(samples["weir_live_lag_seconds_bucket{station=\"tone\",le=\"\(seconds)\"}"])
+            }
+            // The window and 20 ms, on a machine that does nothing else; it runs other tests beside this one.
+            let share = try flushes(within: Pace.scale > 1 ? "0.05" : "0.25") / flushes(within: "+Inf")
+            #expect(share >= 0.99)
+            let listeners = try #require(try weir.station("tone")["listeners"]?.items)
+            #expect(listeners.count == 201)
+            #expect(listeners.filter { $0["skipped_bytes"]?.integer != 0 }.map { $0["id"]?.integer } == [1])
+            stalled.close()
+        }
+    }
+
     // MARK: disconnect
 
     @Test("disconnect: who lags more than max_lag is ended, with whole frames")

@@ -2,12 +2,14 @@ import Glibc
 
 /// State that threads share, and a way to wait for it to change.
 final class Monitor<State>: @unchecked Sendable {
-    private var state: State
+    // Behind a pointer: as a property, a state without size would have the address of the next one, which
+    // ThreadSanitizer takes for a race between the two.
+    private let state = UnsafeMutablePointer<State>.allocate(capacity: 1)
     private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
     private let changed = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
 
     init(_ state: State) {
-        self.state = state
+        self.state.initialize(to: state)
         pthread_mutex_init(mutex, nil)
         var attributes = pthread_condattr_t()
         pthread_condattr_init(&attributes)
@@ -21,6 +23,8 @@ final class Monitor<State>: @unchecked Sendable {
         pthread_mutex_destroy(mutex)
         changed.deallocate()
         mutex.deallocate()
+        state.deinitialize(count: 1)
+        state.deallocate()
     }
 
     /// Everyone who waits looks again afterwards.
@@ -30,7 +34,7 @@ final class Monitor<State>: @unchecked Sendable {
             pthread_cond_broadcast(changed)
             pthread_mutex_unlock(mutex)
         }
-        return try body(&state)
+        return try body(&state.pointee)
     }
 
     /// Waits until `body` gives a value; nil when the deadline passes first, or never without one.
@@ -38,7 +42,7 @@ final class Monitor<State>: @unchecked Sendable {
         pthread_mutex_lock(mutex)
         defer { pthread_mutex_unlock(mutex) }
         while true {
-            if let value = try body(&state) { return value }
+            if let value = try body(&state.pointee) { return value }
             guard let deadline else {
                 pthread_cond_wait(changed, mutex)
                 continue
