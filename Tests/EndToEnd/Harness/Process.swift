@@ -237,7 +237,7 @@ final class Sentry: Sendable {
                 kept=$rest ;;
             esac
         done
-        for one in $kept; do kill -KILL -- "-$one"; done
+        for one in $kept; do kill -KILL "-$one"; done
         """
 
     private let input: Int32
