@@ -161,7 +161,7 @@ void weir__listener_end(weir__listener_t *listener, weir_end_reason_t reason,
 }
 
 void weir__listener_fail(weir__listener_t *listener, int error) {
-  int peer_left = error == UV_EPIPE || error == UV_ECONNRESET;
+  int peer_left = error == 0 || error == UV_EPIPE || error == UV_ECONNRESET;
   weir__listener_end(listener, peer_left ? WEIR_END_CLOSED : WEIR_END_ERROR,
                      error);
 }
@@ -176,14 +176,23 @@ static int socket_error(const weir__listener_t *listener) {
   return error != 0 ? uv_translate_sys_error(error) : UV_ECONNRESET;
 }
 
+/* A thousand may leave at once: each is ended in its turn, as it is served. */
+static void leave(weir__listener_t *listener, int error) {
+  listener->gone = 1;
+  listener->error = error;
+  listener->watched = 0;
+  (void)uv_poll_stop(&listener->poll);
+  weir__fanout_ready(listener->fanout, listener);
+}
+
 static void on_poll(uv_poll_t *poll, int status, int events) {
   weir__listener_t *listener = poll->data;
   if (status < 0) {
-    weir__listener_fail(listener, socket_error(listener));
+    leave(listener, socket_error(listener));
   } else if (events & UV_DISCONNECT) {
     /* The peer has closed at least its side. A live response never ends by
      * itself, so on a quiet station nothing else would ever tell. */
-    weir__listener_end(listener, WEIR_END_CLOSED, 0);
+    leave(listener, 0);
   } else if (listener->blocked) {
     listener->blocked = 0;
     listener->woken = 1;
@@ -261,6 +270,10 @@ static int is_too_slow(const weir__listener_t *listener, uint64_t now,
 
 weir__flush_t weir__listener_flush(weir__listener_t *listener, uint64_t now) {
   weir_fanout_t *fanout = listener->fanout;
+  if (listener->gone) {
+    weir__listener_fail(listener, listener->error);
+    return WEIR__FLUSH_ENDED;
+  }
   if (listener->position < weir_log_tail(fanout->log)) {
     if (fanout->options.policy == WEIR_SLOW_DISCONNECT) {
       weir__listener_end(listener, WEIR_END_LAG, 0);

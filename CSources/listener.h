@@ -35,6 +35,7 @@ typedef struct weir__listener {
   uint8_t *preamble;  /* NULL once it is sent */
   uint32_t slot;      /* or WEIR__LISTENER_NO_SLOT */
   int fd;
+  int error;
   uint16_t preamble_length;
   uint16_t preamble_sent;
   uint16_t rest_length; /* bytes in rest that are still to be sent */
@@ -43,6 +44,7 @@ typedef struct weir__listener {
   uint8_t blocked; /* waits for the socket to become writable */
   uint8_t woken;   /* it has, since the last write */
   uint8_t watched; /* events that its handle polls for */
+  uint8_t gone;    /* its socket said so; `error` says how */
   uint8_t ended;
   char label[WEIR_FANOUT_LABEL_MAX + 1];
   uint8_t rest[]; /* one unit; the pending bytes stand at its end */

@@ -87,8 +87,10 @@ static int drain(peer_t *peer, size_t most) {
 }
 
 static void wait_for_end(peer_t *peer) {
-  while (!peer->ended)
+  while (!peer->ended) {
     test_poll(&bench);
+    weir_fanout_turn(bench.fanout);
+  }
 }
 
 static void close_bench(void) {

@@ -132,7 +132,8 @@ typedef struct weir_fanout_options {
   /* Bytes a second of the stream, for lag in seconds; 0: not recorded. */
   uint64_t byte_rate;
   /* Monotonic nanoseconds; NULL: uv_hrtime(). With a clock of one's own the
-   * fan-out arms no timer: call weir_fanout_turn(). */
+   * fan-out arms no timer and serves nobody by itself, nor does it end those
+   * whose peers left: call weir_fanout_turn(). */
   uint64_t (*clock)(void *context);
   void *clock_context;
   /* A listener skipped. At most one call a second for each listener: the
