@@ -2,6 +2,7 @@
 
 import json
 import os
+import random
 import re
 import shutil
 import socket
@@ -81,6 +82,18 @@ def read_url(process, log):
     return found[0]
 
 
+def free_port():
+    """A port below those that the system hands out: to one of its own a probe may connect by itself."""
+    while True:
+        port = random.randrange(20_000, 32_000)
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+                return port
+            except OSError:
+                pass
+
+
 class Contender:
     """A server with one stream. Use as a context manager."""
 
@@ -112,6 +125,10 @@ class Contender:
         if stream.source_cpu is not None:
             command += ["--cpu", stream.source_cpu]
         return [str(word) for word in [*command, *stream.generator, *more]]
+
+    def loop(self):
+        """What its event loop did so far; nothing where it does not say."""
+        return {}
 
     def spawn(self, command, cpu=None, **options):
         """Starts a process that stop() will end."""
@@ -189,9 +206,7 @@ class Icecast(Contender):
     def start(self):
         if shutil.which("icecast2") is None:
             raise Unavailable("icecast2 is not installed")
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
+        port = free_port()
         config = self.directory / "icecast.xml"
         config.write_text(self.configuration(port))
         if os.geteuid() == 0:  # it refuses to run as root; the package's own user
@@ -237,6 +252,30 @@ class Icecast(Contender):
 
     def pids(self):
         return {"server": self.server.pid, "source": self.source.pid}
+
+
+def loop_between(before, after):
+    """What the loop did between two readings of it: entries into Swift, turns, long turns by CPU and wall time."""
+
+    def grown(name):
+        return after[name] - before[name]
+
+    def longer_than(histogram, bound):
+        return int(grown(f"{histogram}_count") - grown(f'{histogram}_bucket{{le="{bound}"}}'))
+
+    turns = grown("weir_loop_delay_seconds_count")
+    bounds = [name.split('"')[1] for name in after if name.startswith("weir_loop_delay_seconds_bucket")]
+    within = [b for b in bounds if b != "+Inf" and longer_than("weir_loop_delay_seconds", b) <= turns / 1000]
+    return {
+        "entries": int(grown("weir_loop_entries_total")),
+        "turns": int(turns),
+        "cpu_over_1ms": longer_than("weir_loop_cpu_seconds", "0.001"),
+        "cpu_over_2.5ms": longer_than("weir_loop_cpu_seconds", "0.0025"),
+        "cpu_over_5ms": longer_than("weir_loop_cpu_seconds", "0.005"),
+        "cpu_max_ms_since_start": after["weir_loop_cpu_max_seconds"] * 1e3,
+        "wall_p999_ms_at_most": float(within[0]) * 1e3 if within else None,
+        "wall_max_ms_since_start": after["weir_loop_delay_max_seconds"] * 1e3,
+    }
 
 
 class Weir(Contender):
@@ -287,6 +326,13 @@ class Weir(Contender):
                 return json.load(response)["stations"][0]
         except (OSError, ValueError, LookupError):
             return {}
+
+    def loop(self):
+        """Turns of the loop so far, from /metrics: `{sample: value}` of what is named weir_loop_*."""
+        with urllib.request.urlopen(f"http://{self.address}/metrics", timeout=5) as response:
+            lines = response.read().decode().splitlines()
+        samples = [line.rsplit(" ", 1) for line in lines if line.startswith("weir_loop_")]
+        return {name: float(value) for name, value in samples}
 
     def pids(self):
         pids = {"server": self.server.pid}

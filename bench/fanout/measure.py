@@ -3,9 +3,10 @@
 import json
 import subprocess
 import threading
+import time
 from pathlib import Path
 
-from contenders import Failed, before_exec
+from contenders import Failed, before_exec, loop_between
 from machine import Snapshot
 
 
@@ -67,9 +68,15 @@ def measure(contender_class, programs, stream, seconds, warmup, ramp=1000):
             pids = {**contender.pids(), "client": client.process.pid}
             ramping = stream.listeners / ramp + 20
             client.event("measuring", ramping + warmup + 10)
+            loop = contender.loop()
             before = Snapshot(pids)
+            # A little before the end: afterwards everybody leaves, which is another thing.
+            time.sleep(0.9 * seconds)
+            told = contender.loop()
             client.event("measured", seconds + 30)
             interval = Snapshot(pids).since(before)
+            if loop:
+                interval["loop"] = loop_between(loop, told)
             report = client.event("report", 60)
     del report["event"]
     return {

@@ -172,7 +172,14 @@ def median_of(group):
         "kept": min(result["client"]["kept"] for result in group),
         "all_kept": all(kept_every_listener(result) for result in group),
         "latency": latency,
+        "loop": worst_of([result["loop"] for result in group if "loop" in result]),
     }
+
+
+def worst_of(loops):
+    """The greatest of each figure about the event loop; empty where the server does not tell."""
+    names = loops[0] if loops else ()
+    return {name: max((loop[name] for loop in loops if loop[name] is not None), default=None) for name in names}
 
 
 def parse():

@@ -52,6 +52,7 @@ def print_report(header, figures, sizes, peer_count, missing, failures):
     latency_tables(figures, sizes, targets)
     peer_table(figures, peer_count, targets)
     many_table(figures, sizes, targets)
+    loop_table(figures, targets)
     worst = max((figure["others"] for figure in figures.values()), default=0)
     print(f"\nMost that anything else on the machine used during a run: {percent(worst)} of a core"
           f"{' - too much: run again on a quiet machine' if worst > 0.1 else ''}.")
@@ -183,3 +184,22 @@ def many_table(figures, sizes, targets):
         targets.add(wanted, f"{count - weir['kept']} lost", weir["all_kept"])
     else:
         targets.missing(wanted)
+
+
+def loop_table(figures, targets):
+    """What the fan-out costs Weir's event loop: the worst of the runs."""
+    rows = []
+    for (case, name, count, window), figure in figures.items():
+        loop = figure["loop"]
+        if name != "weir" or not loop:
+            continue
+        rows.append([case, count, f"{window} ms", loop["entries"], loop["turns"], loop["cpu_over_1ms"],
+                     loop["cpu_over_2.5ms"], f"{loop['cpu_max_ms_since_start']:.2f}",
+                     loop["wall_p999_ms_at_most"], f"{loop['wall_max_ms_since_start']:.2f}"])
+        limit = 5 if case == "many" else 2
+        targets.below(f"longest stall by CPU time, {count} listeners, {case}, window {window} ms <= {limit} ms",
+                      loop["cpu_max_ms_since_start"], limit, " ms")
+    if rows:
+        table("The loop between two polls (longest since the start, joins included)",
+              ("case", "listeners", "window", "entries into Swift", "turns", "CPU > 1 ms", "CPU > 2.5 ms",
+               "CPU max ms", "wall p99.9 <= ms", "wall max ms"), rows)
