@@ -7,8 +7,8 @@ int main(void) {
   CHECK(strcmp(weir_err_name(-1000000), "UNKNOWN") == 0);
   CHECK(strcmp(weir_strerror(-1000000), "unknown error") == 0);
   CHECK(strcmp(weir_strerror(UV_ENOENT), "no such file or directory") == 0);
-#define XX(name, number, text)                        \
-  CHECK(strcmp(weir_strerror(number), text) == 0);    \
+#define XX(name, number, text)                     \
+  CHECK(strcmp(weir_strerror(number), text) == 0); \
   CHECK(strcmp(weir_err_name(WEIR_##name), #name) == 0);
   WEIR_ERRNO_MAP(XX)
 #undef XX

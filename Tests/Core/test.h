@@ -13,23 +13,23 @@
 
 #include "weir.h"
 
-#define CHECK(condition)                                                  \
-  do {                                                                    \
-    if (!(condition)) {                                                   \
-      fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition);     \
-      exit(1);                                                            \
-    }                                                                     \
+#define CHECK(condition)                                              \
+  do {                                                                \
+    if (!(condition)) {                                               \
+      fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition); \
+      exit(1);                                                        \
+    }                                                                 \
   } while (0)
 
-#define CHECK_EQ(left, right)                                             \
-  do {                                                                    \
-    long long test_left = (long long)(left);                              \
-    long long test_right = (long long)(right);                            \
-    if (test_left != test_right) {                                        \
+#define CHECK_EQ(left, right)                                              \
+  do {                                                                     \
+    long long test_left = (long long)(left);                               \
+    long long test_right = (long long)(right);                             \
+    if (test_left != test_right) {                                         \
       fprintf(stderr, "%s:%d: %s == %s: %lld, %lld\n", __FILE__, __LINE__, \
-              #left, #right, test_left, test_right);                      \
-      exit(1);                                                            \
-    }                                                                     \
+              #left, #right, test_left, test_right);                       \
+      exit(1);                                                             \
+    }                                                                      \
   } while (0)
 
 /* A deterministic generator: the same seed gives the same test. xorshift64*

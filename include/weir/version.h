@@ -6,11 +6,11 @@
 
 WEIR_BEGIN_DECLS
 
-#define WEIR_VERSION_MAJOR 0
-#define WEIR_VERSION_MINOR 1
-#define WEIR_VERSION_PATCH 0
+#define WEIR_VERSION_MAJOR  0
+#define WEIR_VERSION_MINOR  1
+#define WEIR_VERSION_PATCH  0
 #define WEIR_VERSION_STRING "0.1.0"
-#define WEIR_VERSION_HEX                                                      \
+#define WEIR_VERSION_HEX \
   ((WEIR_VERSION_MAJOR << 16) | (WEIR_VERSION_MINOR << 8) | WEIR_VERSION_PATCH)
 
 /* The version of the library that is linked, as 0xMMmmpp. Any thread. */

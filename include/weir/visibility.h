@@ -4,14 +4,14 @@
 
 #ifdef __cplusplus
 #define WEIR_BEGIN_DECLS extern "C" {
-#define WEIR_END_DECLS }
+#define WEIR_END_DECLS   }
 #else
 #define WEIR_BEGIN_DECLS
 #define WEIR_END_DECLS
 #endif
 
 #if defined(__GNUC__)
-#define WEIR_EXTERN __attribute__((visibility("default")))
+#define WEIR_EXTERN    __attribute__((visibility("default")))
 #define WEIR_NODISCARD __attribute__((warn_unused_result))
 #else
 #define WEIR_EXTERN
