@@ -1,18 +1,21 @@
 /// `weir bench`: the microbenchmarks.
 enum Bench {
+    static let names = ["fanout", "loop"]
+
     /// Runs what the arguments name, and returns the exit code.
     static func run(_ arguments: [String]) -> Int32 {
         guard let name = arguments.first(where: { !$0.hasPrefix("-") }) else {
-            Console.standard.error("weir bench: which one? There is: fanout")
+            Console.standard.error("weir bench: which one? There are: \(names.joined(separator: ", "))")
             return Program.wrongUsage
         }
         var rest = arguments
         rest.removeAll { $0 == name }
         switch name {
         case "fanout": return BenchFanout.run(rest)
+        case "loop": return BenchLoop.run(rest)
         case FanoutDrain.name: return FanoutDrain.run(Array(arguments.dropFirst()))
         default:
-            let near = Suggestion.phrase(for: name, among: ["fanout"])
+            let near = Suggestion.phrase(for: name, among: names)
             Console.standard.error("weir bench: unknown benchmark \(quoted(name))\(near)")
             return Program.wrongUsage
         }
