@@ -109,7 +109,10 @@ import WeirLoop
             await clock.play(station, seconds: 1)
             #expect(pair.read().bytes.count > 44)
             pair.close()
-            try await eventually("the listener has left") { station.demand == 0 }
+            try await eventually("the listener has left") {
+                station.turn()
+                return station.demand == 0
+            }
             #expect(journal.left.map(\.reason) == ["closed"])
             await clock.play(station, seconds: 2.9)
             #expect(station.state == .live)
