@@ -39,8 +39,9 @@ static void set_timer(weir_fanout_t *fanout, uint64_t first, uint64_t step) {
   (void)timerfd_settime(fanout->timer_fd, TFD_TIMER_ABSTIME, &when, NULL);
 }
 
-static void start_grid(weir_fanout_t *fanout) {
+static void start_grid(weir_fanout_t *fanout, uint64_t latest) {
   weir__phase_start(&fanout->phase, weir__fanout_now(fanout));
+  if (fanout->phase.next > latest) fanout->phase.next = latest;
   set_timer(fanout, fanout->phase.next, weir__phase_step(&fanout->phase));
 }
 
@@ -49,7 +50,7 @@ void weir__fanout_arm(weir_fanout_t *fanout) {
     return;
   fanout->armed = 1;
   fanout->quiet = 0;
-  start_grid(fanout);
+  start_grid(fanout, UINT64_MAX);
 }
 
 static void disarm(weir_fanout_t *fanout) {
@@ -164,7 +165,8 @@ static int has_work(const weir_fanout_t *fanout) {
 }
 
 static void keep_time(weir_fanout_t *fanout) {
-  if (fanout->rearm && fanout->armed) start_grid(fanout);
+  /* However often the step changes, the next slot is not put off. */
+  if (fanout->rearm && fanout->armed) start_grid(fanout, fanout->phase.next);
   fanout->rearm = 0;
   if (fanout->counters.listeners == 0 ||
       fanout->quiet > 2ull * fanout->phase.count)

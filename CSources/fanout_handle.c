@@ -117,6 +117,7 @@ static void bound_buffer(weir__listener_t *listener, void *context) {
 
 int weir_fanout_set_window(weir_fanout_t *fanout, uint64_t window) {
   if (window != 0 && !window_is_valid(window)) return WEIR_EOPTION;
+  if (window == weir_fanout_window(fanout)) return 0;
   fanout->options.window_is_zero = window == 0;
   fanout->options.window = window != 0 ? window : WEIR__FANOUT_IDLE_WINDOW;
   fanout->phase.window = fanout->options.window;

@@ -95,6 +95,7 @@ static void gather(weir_fanout_t *fanout, weir__link_t *list) {
 }
 
 void weir_fanout_end(weir_fanout_t *fanout, weir_end_reason_t reason) {
+  if ((unsigned)reason >= WEIR_END_REASONS) reason = WEIR_END_SHUTDOWN;
   /* Those that are there now: a callback may add others. */
   gather(fanout, &fanout->ready);
   gather(fanout, &fanout->lapped);

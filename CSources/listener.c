@@ -255,16 +255,23 @@ static uint64_t waited_for_since(const weir__listener_t *listener) {
                                               : fanout->held_since;
 }
 
+/* A pass has one time for all: one who joined, or a hold that began, during it
+ * is younger than that. */
+static uint64_t elapsed(uint64_t since, uint64_t now) {
+  return now > since ? now - since : 0;
+}
+
 /* Whether a listener that does not keep up is to be ended, and why. */
 static int is_too_slow(const weir__listener_t *listener, uint64_t now,
                        weir_end_reason_t *reason) {
   uint64_t timeout = listener->fanout->options.timeout;
   uint64_t waited = waited_for_since(listener);
   *reason = WEIR_END_STALLED;
-  if (now - listener->progress >= timeout) return 1;
+  if (elapsed(listener->progress, now) >= timeout) return 1;
   *reason = WEIR_END_LAG;
-  if (listener->behind != 0 && now - listener->behind >= timeout) return 1;
-  if (waited != UINT64_MAX && now - waited >= timeout) return 1;
+  if (listener->behind != 0 && elapsed(listener->behind, now) >= timeout)
+    return 1;
+  if (waited != UINT64_MAX && elapsed(waited, now) >= timeout) return 1;
   return lags_too_far(listener);
 }
 
@@ -281,14 +288,20 @@ weir__flush_t weir__listener_flush(weir__listener_t *listener, uint64_t now) {
     }
     skip_to_head(listener, now);
   }
-  /* Until now there was nothing that it could have taken. */
-  if (listener->at_head) listener->progress = now;
+  if (listener->at_head) {
+    /* Until now there was nothing that it could have taken: neither clock
+     * runs meanwhile. */
+    listener->progress = now;
+    if (listener->behind != 0) listener->behind += elapsed(listener->seen, now);
+  }
+  listener->seen = now;
 
   weir__flush_t result = listener->blocked ? WEIR__FLUSH_PENDING
                                            : weir__listener_send(listener, now);
   if (result == WEIR__FLUSH_ENDED) return result;
   weir_end_reason_t reason;
-  if (result == WEIR__FLUSH_PENDING && is_too_slow(listener, now, &reason)) {
+  int keeps_up = result == WEIR__FLUSH_IDLE || result == WEIR__FLUSH_DONE;
+  if (!keeps_up && is_too_slow(listener, now, &reason)) {
     weir__listener_end(listener, reason, 0);
     return WEIR__FLUSH_ENDED;
   }

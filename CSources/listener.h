@@ -25,6 +25,7 @@ typedef struct weir__listener {
   uint64_t since;
   uint64_t progress;  /* when it last took a byte, or had none to take */
   uint64_t allowance; /* lag it joined with, until it has caught up */
+  uint64_t seen;      /* when it was last flushed */
   uint64_t behind;    /* when it skipped first; 0: it has caught up since */
   uint64_t regain;    /* bytes it must take to have caught up after a skip */
   uint64_t reported;  /* when its last skip was reported; 0: never */

@@ -164,6 +164,7 @@ weir__flush_t weir__listener_send(weir__listener_t *listener, uint64_t now) {
   listener->at_head = 0;
   record_lag(listener);
   int64_t n = write_offer(listener, &offer);
+  if (listener->ended) return WEIR__FLUSH_ENDED; /* by its sink */
   if (n < 0 && n != UV_EAGAIN) {
     weir__listener_fail(listener, (int)n);
     return WEIR__FLUSH_ENDED;

@@ -133,6 +133,28 @@ static void test_silence(void) {
   test_bench_close(&bench);
 }
 
+/* One that skipped, took all that came since, and was at head through a long
+ * silence, is not ended by the next burst. */
+static void test_silence_after_a_skip(void) {
+  test_sink_t sink;
+  open_bench(WEIR_SLOW_SKIP);
+  test_join(&bench, &sink);
+  sink.appetite = 0;
+  while (sink.reports == 0)
+    play();
+  sink.appetite = UINT64_MAX;
+  for (int i = 0; i < 10; i++)
+    play();
+  CHECK_EQ(sink.reader.received + sink.reader.skipped,
+           weir_log_head(bench.log));
+  test_now += 60 * TEST_SECOND;
+  sink.appetite = 1;
+  play();
+  test_pass(&bench, 20 * TEST_MS);
+  CHECK(!sink.ended);
+  test_bench_close(&bench);
+}
+
 /* Also a preamble that nobody takes runs into it. */
 static void test_preamble(void) {
   test_sink_t sink;
@@ -156,6 +178,7 @@ int main(void) {
   test_lucky_trickler();
   test_comes_back();
   test_silence();
+  test_silence_after_a_skip();
   test_preamble();
   return 0;
 }
