@@ -18,6 +18,7 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
+#include "budget.h"
 #include "fanout_state.h"
 
 #define BURST_CHECK 8u /* listeners between two looks at the clock */
@@ -115,10 +116,13 @@ typedef struct weir__burst {
   uint64_t end;
   uint64_t last_write;
   uint32_t to_check;
+  uint32_t served;
 } weir__burst_t;
 
 static int burst_is_over(weir_fanout_t *fanout, weir__burst_t *burst) {
   if (fanout->counters.writes >= burst->last_write) return 1;
+  /* Others have used the turn up: one is served all the same. */
+  if (burst->end <= burst->now && burst->served > 0) return 1;
   if (++burst->to_check < BURST_CHECK) return 0;
   burst->to_check = 0;
   burst->now = weir__fanout_now(fanout);
@@ -130,6 +134,7 @@ static int burst_is_over(weir_fanout_t *fanout, weir__burst_t *burst) {
 static int serve_pass(weir_fanout_t *fanout, weir__burst_t *burst) {
   while (!weir__link_is_empty(&fanout->pass)) {
     if (burst_is_over(fanout, burst)) return 0;
+    burst->served++;
     weir__listener_t *listener = (weir__listener_t *)fanout->pass.next;
     weir__flush_t result = weir__listener_flush(listener, burst->now);
     if (result != WEIR__FLUSH_IDLE) fanout->quiet = 0;
@@ -185,7 +190,7 @@ static void turn(weir_fanout_t *fanout) {
   uint64_t now = weir__fanout_now(fanout);
   weir__burst_t burst = {
       .now = now,
-      .end = now + WEIR_FANOUT_BURST_NS,
+      .end = now + weir__budget_left(fanout->options.budget),
       .last_write = fanout->counters.writes + WEIR_FANOUT_BURST_SENDS};
   if (fanout->armed) weir__phase_advance(&fanout->phase, now);
   if (fanout->flush_all && weir__link_is_empty(&fanout->pass)) {
@@ -195,6 +200,8 @@ static void turn(weir_fanout_t *fanout) {
   }
   while (!weir__link_is_empty(&fanout->pass) || begin_pass(fanout))
     if (!serve_pass(fanout, &burst)) break;
+  if (fanout->options.budget != NULL)
+    weir__budget_spend(fanout->options.budget, weir__fanout_now(fanout) - now);
   if (!fanout->closing) weir__fanout_end_hold(fanout);
   fanout->turning = 0;
   if (!fanout->closing) keep_time(fanout);

@@ -23,6 +23,7 @@
 #define WEIR_H
 
 #include "weir/allocator.h"
+#include "weir/budget.h"
 #include "weir/child.h"
 #include "weir/errors.h"
 #include "weir/fanout.h"

@@ -64,6 +64,7 @@ public final class Fanout {
         core.max_lag = options.maxLag
         core.timeout = options.timeout
         core.byte_rate = options.byteRate
+        core.budget = Budget.shared()
         core.on_skip = fanoutSkipped
         core.on_end = fanoutEnded
         core.on_hold = fanoutHeld

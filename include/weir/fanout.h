@@ -25,6 +25,7 @@
 #include <uv.h>
 
 #include "allocator.h"
+#include "budget.h"
 #include "histogram.h"
 #include "log.h"
 #include "visibility.h"
@@ -148,6 +149,9 @@ typedef struct weir_fanout_options {
   void (*on_hold)(weir_fanout_t *fanout, int hold);
   const weir_allocator_t *allocator;
   void *data;
+  /* Shared with the other fan-outs of the loop; NULL: a burst of its own in
+   * each turn. Outlives the fan-out. */
+  weir_budget_t *budget;
 } weir_fanout_options_t;
 
 /* UV_ENOMEM, UV_EMFILE, WEIR_EOPTION. */
@@ -190,7 +194,8 @@ WEIR_EXTERN WEIR_NODISCARD int weir_fanout_add(
 WEIR_EXTERN int weir_fanout_kick(weir_fanout_t *fanout, uint64_t id);
 
 /* Ends all listeners in an orderly way, for WEIR_END_SHUTDOWN or another
- * reason. What a socket takes at once of the pending bytes is still sent. */
+ * reason. What a socket takes at once of the pending bytes is still sent. All
+ * in this call: the loop turns again after a write and a close for each. */
 WEIR_EXTERN void weir_fanout_end(weir_fanout_t *fanout,
                                  weir_end_reason_t reason);
 
