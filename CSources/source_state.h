@@ -80,7 +80,12 @@ struct weir_source {
 
 uint64_t weir__source_now(const weir_source_t *source);
 
-/* Makes the common part; the kind adds its own. */
+/* Reads a host's options of any version, checks what all kinds have in common
+ * and puts in the defaults. WEIR_EOPTION. */
+int weir__source_options(weir_source_options_t *options,
+                         const weir_source_options_t *given);
+
+/* Makes the common part from such options; the kind adds its own. */
 int weir__source_make(uv_loop_t *loop, weir_source_t **source,
                       const weir_source_options_t *options,
                       const weir__source_kind_t *kind);
