@@ -30,6 +30,9 @@ int weir__source_options(weir_source_options_t *options,
   if (error < 0) return error;
   if (options->log == NULL || options->on_end == NULL) return WEIR_EOPTION;
   if (options->pace == 0) options->pace = WEIR_SOURCE_PACE_NS;
+  if (options->pace < WEIR_SOURCE_PACE_MIN_NS ||
+      options->pace > WEIR_SOURCE_PACE_MAX_NS)
+    return WEIR_EOPTION;
   return 0;
 }
 

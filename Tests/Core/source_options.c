@@ -64,11 +64,28 @@ static void test_required(int kind) {
   check(WEIR_EOPTION, kind, &options);
 }
 
+static void test_pace(int kind) {
+  static const uint64_t refused[] = {1, WEIR_SOURCE_PACE_MIN_NS - 1,
+                                     WEIR_SOURCE_PACE_MAX_NS + 1, UINT64_MAX};
+  static const uint64_t accepted[] = {
+      0, WEIR_SOURCE_PACE_MIN_NS, WEIR_SOURCE_PACE_NS, WEIR_SOURCE_PACE_MAX_NS};
+  weir_source_options_t options = test_source_options(&test);
+  for (size_t i = 0; i < sizeof refused / sizeof refused[0]; i++) {
+    options.pace = refused[i];
+    check(WEIR_EOPTION, kind, &options);
+  }
+  for (size_t i = 0; i < sizeof accepted / sizeof accepted[0]; i++) {
+    options.pace = accepted[i];
+    check(0, kind, &options);
+  }
+}
+
 int main(void) {
   test_source_start(&test, 200000, 4);
   for (int kind = FD; kind < KINDS; kind++) {
     test_sizes(kind);
     test_required(kind);
+    test_pace(kind);
   }
   test.source = NULL;
   test_source_finish(&test);

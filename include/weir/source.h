@@ -26,7 +26,9 @@ WEIR_BEGIN_DECLS
 /* Bytes read ahead from a file, twice. */
 #define WEIR_SOURCE_FILE_BLOCK 65536u
 /* Nanoseconds between two paced writes. */
-#define WEIR_SOURCE_PACE_NS 20000000ull
+#define WEIR_SOURCE_PACE_NS     20000000ull
+#define WEIR_SOURCE_PACE_MIN_NS 1000000ull /* the loop's timers count ms */
+#define WEIR_SOURCE_PACE_MAX_NS 1000000000ull
 
 typedef struct weir_source weir_source_t;
 
@@ -41,8 +43,9 @@ typedef struct weir_source_options {
   weir_pcm_format_t format;
   /* file: start again at the end; first frame position to start from is 0. */
   int loop_file;
-  /* Nanoseconds between two writes of a paced source; default
-   * WEIR_SOURCE_PACE_NS. */
+  /* Nanoseconds between two writes of a paced source: WEIR_SOURCE_PACE_MIN_NS
+   * to WEIR_SOURCE_PACE_MAX_NS, default WEIR_SOURCE_PACE_NS. WEIR_EOPTION
+   * otherwise, of any source. */
   uint64_t pace;
   /* Monotonic nanoseconds; NULL: uv_hrtime(). */
   uint64_t (*clock)(void *context);
