@@ -211,6 +211,8 @@ uint64_t weir__source_pace_due(weir_source_t *source) {
   total -= total % frame;
   uint64_t due = total > source->paced ? total - source->paced : 0;
   double late = (double)due * 1e9 / (double)source->byte_rate;
+  /* A whole step is always due, and that is not being late. */
+  late -= (double)source->options.pace;
   if (late <= (double)WEIR__SOURCE_MAX_LATE) return due;
   /* The machine slept: go on from now instead of flooding. */
   weir__source_pace_start(source, source->byte_rate);
