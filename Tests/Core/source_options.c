@@ -80,12 +80,31 @@ static void test_pace(int kind) {
   }
 }
 
+/* A tone cannot wait for anybody: who asks for that is told at once. */
+static void test_policies(int kind) {
+  static const weir_slow_policy_t policies[] = {
+      WEIR_SLOW_SKIP, WEIR_SLOW_DISCONNECT, WEIR_SLOW_PAUSE};
+  for (size_t i = 0; i < sizeof policies / sizeof policies[0]; i++) {
+    weir_fanout_options_t fanout = test_bench_options(&test.bench);
+    fanout.policy = policies[i];
+    CHECK_EQ(weir_fanout_create(&test.bench.loop, &test.bench.fanout, &fanout),
+             0);
+    weir_source_options_t options = test_source_options(&test);
+    int refused = kind == TONE && policies[i] == WEIR_SLOW_PAUSE;
+    check(refused ? WEIR_EOPTION : 0, kind, &options);
+    weir_fanout_close(test.bench.fanout, NULL);
+    test.bench.fanout = NULL;
+    test_settle(&test);
+  }
+}
+
 int main(void) {
   test_source_start(&test, 200000, 4);
   for (int kind = FD; kind < KINDS; kind++) {
     test_sizes(kind);
     test_required(kind);
     test_pace(kind);
+    test_policies(kind);
   }
   test.source = NULL;
   test_source_finish(&test);

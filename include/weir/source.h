@@ -2,9 +2,9 @@
  * source.h - what writes a log: a descriptor, a file in real time, a tone.
  *
  * A source moves bytes into a log on the loop's thread and tells the fan-out.
- * It parses and strips a WAV header where one may stand at the start, and
- * respects a hold (WEIR_SLOW_PAUSE). It does not restart: that is decided
- * above.
+ * It parses and strips a WAV header where one may stand at the start. A
+ * descriptor and a file respect a hold (WEIR_SLOW_PAUSE); a tone cannot wait.
+ * It does not restart: that is decided above.
  */
 #ifndef WEIR_SOURCE_H
 #define WEIR_SOURCE_H
@@ -84,7 +84,8 @@ WEIR_EXTERN WEIR_NODISCARD int weir_source_open_file(
     uv_loop_t *loop, weir_source_t **source, int fd,
     const weir_source_options_t *options);
 
-/* The tone sequence of tone.h, in real time, for ever. */
+/* The tone sequence of tone.h, in real time, for ever: it waits for nobody, so
+ * WEIR_EOPTION when the fan-out's policy is WEIR_SLOW_PAUSE. */
 WEIR_EXTERN WEIR_NODISCARD int weir_source_open_tone(
     uv_loop_t *loop, weir_source_t **source,
     const weir_source_options_t *options);
