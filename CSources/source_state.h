@@ -6,6 +6,8 @@
 
 #include "weir/source.h"
 
+#pragma GCC visibility push(hidden)
+
 #define WEIR__SOURCE_MAGIC 0x57455253u
 /* A paced source that fell behind by more than this does not make up for it,
  * ns. */
@@ -125,5 +127,7 @@ void weir__source_handle_closed(uv_handle_t *handle);
 void weir__source_pace_start(weir_source_t *source, uint64_t byte_rate);
 uint64_t weir__source_pace_due(weir_source_t *source);
 void weir__source_pace_arm(weir_source_t *source);
+
+#pragma GCC visibility pop
 
 #endif
