@@ -99,6 +99,7 @@ PROVE_SCALE ?= 100
 PROVE_FUZZ_SECONDS ?= 600
 PROVE_STAGES = prove-core prove-swift peers prove-fuzz prove-bench prove-memory
 prove: export WEIR_SCALE = $(PROVE_SCALE)
+prove: export WEIR_ALLOW_SKIP ?= 0
 # Full counts outlast the time that a hung test is given.
 prove: export WEIR_TEST_TIMEOUT = 14400
 prove: setup-all release

@@ -6,6 +6,8 @@
 
 #include "weir/allocator.h"
 
+#pragma GCC visibility push(hidden)
+
 /* The hook that was given, or malloc and free. */
 weir_allocator_t weir__allocator(const weir_allocator_t *given);
 
@@ -15,5 +17,7 @@ void *weir__allocate(const weir_allocator_t *allocator, size_t bytes);
 /* NULL is a no-op. */
 void weir__release(const weir_allocator_t *allocator, void *pointer,
                    size_t bytes);
+
+#pragma GCC visibility pop
 
 #endif

@@ -27,6 +27,7 @@
 #include "allocation.h"
 #include "exec.h"
 #include "lines.h"
+#include "options.h"
 #include "weir/errors.h"
 
 #define MAGIC                 0x4348494cu /* "CHIL" */
@@ -42,7 +43,9 @@
 #ifndef SYS_pidfd_send_signal
 #define SYS_pidfd_send_signal 424
 #endif
-#define ID_PIDFD ((idtype_t)3) /* P_PIDFD, Linux 5.4; not in every libc */
+#define OPTIONS_LEAST WEIR__OPTIONS_TO(weir_child_options_t, data)
+
+#define ID_PIDFD      ((idtype_t)3) /* P_PIDFD, Linux 5.4; not in every libc */
 
 typedef enum state { RUNNING, STOPPING, DRAINING, ENDED } state_t;
 
@@ -326,7 +329,6 @@ static void abandon(weir_child_t *child) {
 }
 
 static int check_options(const weir_child_options_t *options) {
-  if (options->size < sizeof *options) return WEIR_EOPTION;
   if (options->arguments == NULL || options->arguments[0] == NULL)
     return WEIR_EOPTION;
   if (options->arguments[0][0] == '\0') return WEIR_EOPTION;
@@ -389,8 +391,11 @@ static int start(weir_child_t *child, uv_loop_t *loop, const pipes_t *pipes,
 }
 
 int weir_child_spawn(uv_loop_t *loop, weir_child_t **child, int *stdout_fd,
-                     const weir_child_options_t *options) {
-  int status = check_options(options);
+                     const weir_child_options_t *given) {
+  weir_child_options_t read;
+  const weir_child_options_t *options = &read;
+  int status = weir__options_read(&read, sizeof read, given, OPTIONS_LEAST);
+  if (status == 0) status = check_options(options);
   if (status != 0) return status;
   weir_allocator_t allocator = weir__allocator(options->allocator);
   weir_child_t *made = weir__allocate(&allocator, sizeof *made);

@@ -6,6 +6,8 @@
 
 #include "weir/allocator.h"
 
+#pragma GCC visibility push(hidden)
+
 typedef struct weir__exec {
   const char *const *arguments;   /* NULL at the end, at least one */
   const char *const *environment; /* NULL: the parent's */
@@ -33,5 +35,7 @@ int weir__exec_null(void);
  */
 int weir__exec(const weir__exec_t *exec, const weir_allocator_t *allocator,
                pid_t *pid);
+
+#pragma GCC visibility pop
 
 #endif

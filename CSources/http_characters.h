@@ -4,6 +4,8 @@
 
 #include <stdint.h>
 
+#pragma GCC visibility push(hidden)
+
 enum {
   /* tchar: methods and field names (RFC 9110 section 5.6.2). */
   WEIR__HTTP_TOKEN = 1,
@@ -38,5 +40,7 @@ static inline int weir__http_hex(char character) {
   char lower = weir__http_lower(character);
   return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
 }
+
+#pragma GCC visibility pop
 
 #endif

@@ -7,6 +7,8 @@
 
 #include "weir/child.h"
 
+#pragma GCC visibility push(hidden)
+
 /* Zero-initialise before use. */
 typedef struct weir__lines {
   uint64_t second;     /* ms, when the current second of the rate began */
@@ -31,5 +33,7 @@ void weir__lines_feed(weir__lines_t *lines, const char *bytes, size_t length,
  * it was suppressed, whatever the rate. */
 void weir__lines_finish(weir__lines_t *lines, weir__lines_cb callback,
                         void *context);
+
+#pragma GCC visibility pop
 
 #endif

@@ -13,10 +13,12 @@
 #include <uv.h>
 
 #include "allocation.h"
+#include "options.h"
 #include "weir/errors.h"
 
-#define LOG_MAGIC     0x57454c47u
-#define LOG_MIN_UNITS 16u
+#define LOG_MAGIC         0x57454c47u
+#define LOG_MIN_UNITS     16u
+#define LOG_OPTIONS_LEAST WEIR__OPTIONS_TO(weir_log_options_t, allocator)
 
 struct weir_log {
   uint32_t magic;
@@ -31,16 +33,19 @@ struct weir_log {
 };
 
 int weir_log_create(weir_log_t **log, const weir_log_options_t *options) {
-  if (options == NULL || options->size != sizeof *options) return WEIR_EOPTION;
-  uint32_t unit = options->unit != 0 ? options->unit : 1;
+  weir_log_options_t read;
+  int error =
+      weir__options_read(&read, sizeof read, options, LOG_OPTIONS_LEAST);
+  if (error < 0) return error;
+  uint32_t unit = read.unit != 0 ? read.unit : 1;
   size_t capacity =
-      options->capacity != 0 ? options->capacity : WEIR_LOG_DEFAULT_CAPACITY;
+      read.capacity != 0 ? read.capacity : WEIR_LOG_DEFAULT_CAPACITY;
   if (unit > WEIR_LOG_MAX_UNIT || capacity > WEIR_LOG_MAX_CAPACITY ||
       capacity < (size_t)unit * LOG_MIN_UNITS)
     return WEIR_EOPTION;
   capacity -= capacity % unit;
 
-  weir_allocator_t allocator = weir__allocator(options->allocator);
+  weir_allocator_t allocator = weir__allocator(read.allocator);
   weir_log_t *made = weir__allocate(&allocator, sizeof *made);
   if (made == NULL) return UV_ENOMEM;
   /* Not zeroed: pages of the ring become resident as they are written. */

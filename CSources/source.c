@@ -3,8 +3,11 @@
 
 #include "allocation.h"
 #include "fanout_state.h"
+#include "options.h"
 #include "source_state.h"
 #include "weir/errors.h"
+
+#define SOURCE_OPTIONS_LEAST WEIR__OPTIONS_TO(weir_source_options_t, data)
 
 uint64_t weir__source_now(const weir_source_t *source) {
   if (source->own_clock)
@@ -20,12 +23,23 @@ static void on_room(void *context) {
     source->kind->go(source);
 }
 
+int weir__source_options(weir_source_options_t *options,
+                         const weir_source_options_t *given) {
+  int error =
+      weir__options_read(options, sizeof *options, given, SOURCE_OPTIONS_LEAST);
+  if (error < 0) return error;
+  if (options->log == NULL || options->on_end == NULL) return WEIR_EOPTION;
+  if (options->pace == 0) options->pace = WEIR_SOURCE_PACE_NS;
+  if (options->pace < WEIR_SOURCE_PACE_MIN_NS ||
+      options->pace > WEIR_SOURCE_PACE_MAX_NS)
+    return WEIR_EOPTION;
+  return 0;
+}
+
 int weir__source_make(uv_loop_t *loop, weir_source_t **source,
                       const weir_source_options_t *options,
                       const weir__source_kind_t *kind) {
-  if (loop == NULL || options == NULL || options->size != sizeof *options ||
-      options->log == NULL || options->on_end == NULL)
-    return WEIR_EOPTION;
+  if (loop == NULL) return WEIR_EOPTION;
   weir_allocator_t allocator = weir__allocator(options->allocator);
   weir_source_t *made = weir__allocate(&allocator, sizeof *made);
   if (made == NULL) return UV_ENOMEM;
@@ -33,7 +47,6 @@ int weir__source_make(uv_loop_t *loop, weir_source_t **source,
   made->loop = loop;
   made->kind = kind;
   made->options = *options;
-  if (made->options.pace == 0) made->options.pace = WEIR_SOURCE_PACE_NS;
   made->allocator = allocator;
   made->own_clock = options->clock != NULL;
   made->fd = -1;
@@ -198,6 +211,8 @@ uint64_t weir__source_pace_due(weir_source_t *source) {
   total -= total % frame;
   uint64_t due = total > source->paced ? total - source->paced : 0;
   double late = (double)due * 1e9 / (double)source->byte_rate;
+  /* A whole step is always due, and that is not being late. */
+  late -= (double)source->options.pace;
   if (late <= (double)WEIR__SOURCE_MAX_LATE) return due;
   /* The machine slept: go on from now instead of flooding. */
   weir__source_pace_start(source, source->byte_rate);

@@ -165,15 +165,18 @@ static void fd_close(weir_source_t *source) {
 static const weir__source_kind_t fd_kind = {fd_go, fd_halt, fd_turn, fd_close};
 
 int weir_source_open_fd(uv_loop_t *loop, weir_source_t **source, int fd,
-                        const weir_source_options_t *options) {
+                        const weir_source_options_t *given) {
   struct stat status;
   if (fstat(fd, &status) < 0) return uv_translate_sys_error(errno);
   if (S_ISREG(status.st_mode)) return UV_EPERM;
+  weir_source_options_t options;
+  int error = weir__source_options(&options, given);
+  if (error < 0) return error;
   weir_source_t *made;
-  int error = weir__source_make(loop, &made, options, &fd_kind);
+  error = weir__source_make(loop, &made, &options, &fd_kind);
   if (error < 0) return error;
   made->left = UINT64_MAX;
-  if (options->detect_wav) {
+  if (options.detect_wav) {
     made->searching = 1;
     made->header = weir__allocate(&made->allocator, WEIR_WAV_SCAN_MAX);
     if (made->header == NULL) error = UV_ENOMEM;

@@ -185,16 +185,18 @@ static const weir__source_kind_t file_kind = {file_go, file_halt, file_turn,
                                               file_close};
 
 int weir_source_open_file(uv_loop_t *loop, weir_source_t **source, int fd,
-                          const weir_source_options_t *options) {
+                          const weir_source_options_t *given) {
   struct stat status;
   if (fstat(fd, &status) < 0) return uv_translate_sys_error(errno);
   if (!S_ISREG(status.st_mode)) return WEIR_EOPTION;
-  if (options == NULL || weir_pcm_check(&options->format) < 0 ||
-      options->log == NULL ||
-      weir_log_unit(options->log) != weir_pcm_frame_bytes(&options->format))
+  weir_source_options_t options;
+  int error = weir__source_options(&options, given);
+  if (error < 0) return error;
+  if (weir_pcm_check(&options.format) < 0 ||
+      weir_log_unit(options.log) != weir_pcm_frame_bytes(&options.format))
     return WEIR_EOPTION;
   weir_source_t *made;
-  int error = weir__source_make(loop, &made, options, &file_kind);
+  error = weir__source_make(loop, &made, &options, &file_kind);
   if (error < 0) return error;
   for (int i = 0; i < 2; i++) {
     made->blocks[i].bytes =

@@ -6,6 +6,8 @@
 
 #include "weir/source.h"
 
+#pragma GCC visibility push(hidden)
+
 #define WEIR__SOURCE_MAGIC 0x57455253u
 /* A paced source that fell behind by more than this does not make up for it,
  * ns. */
@@ -80,7 +82,12 @@ struct weir_source {
 
 uint64_t weir__source_now(const weir_source_t *source);
 
-/* Makes the common part; the kind adds its own. */
+/* Reads a host's options of any version, checks what all kinds have in common
+ * and puts in the defaults. WEIR_EOPTION. */
+int weir__source_options(weir_source_options_t *options,
+                         const weir_source_options_t *given);
+
+/* Makes the common part from such options; the kind adds its own. */
 int weir__source_make(uv_loop_t *loop, weir_source_t **source,
                       const weir_source_options_t *options,
                       const weir__source_kind_t *kind);
@@ -120,5 +127,7 @@ void weir__source_handle_closed(uv_handle_t *handle);
 void weir__source_pace_start(weir_source_t *source, uint64_t byte_rate);
 uint64_t weir__source_pace_due(weir_source_t *source);
 void weir__source_pace_arm(weir_source_t *source);
+
+#pragma GCC visibility pop
 
 #endif

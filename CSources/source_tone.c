@@ -1,4 +1,5 @@
 /* source_tone.c - a source that generates the tone sequence in real time. */
+#include "fanout_state.h"
 #include "source_state.h"
 #include "weir/errors.h"
 #include "weir/tone.h"
@@ -36,13 +37,18 @@ static const weir__source_kind_t tone_kind = {tone_go, tone_halt, tone_turn,
                                               tone_close};
 
 int weir_source_open_tone(uv_loop_t *loop, weir_source_t **source,
-                          const weir_source_options_t *options) {
-  if (options == NULL || weir_pcm_check(&options->format) < 0 ||
-      options->log == NULL ||
-      weir_log_unit(options->log) != weir_pcm_frame_bytes(&options->format))
+                          const weir_source_options_t *given) {
+  weir_source_options_t options;
+  int error = weir__source_options(&options, given);
+  if (error < 0) return error;
+  if (weir_pcm_check(&options.format) < 0 ||
+      weir_log_unit(options.log) != weir_pcm_frame_bytes(&options.format))
+    return WEIR_EOPTION;
+  if (options.fanout != NULL &&
+      options.fanout->options.policy == WEIR_SLOW_PAUSE)
     return WEIR_EOPTION;
   weir_source_t *made;
-  int error = weir__source_make(loop, &made, options, &tone_kind);
+  error = weir__source_make(loop, &made, &options, &tone_kind);
   if (error < 0) return error;
   weir__source_begin(made);
   tone_go(made);

@@ -13,7 +13,12 @@
  *              codes (UV_ENOMEM, ...) or one of WEIR_ERRNO_MAP; pass them to
  *              weir_strerror().
  *   Options    Option structs begin with `size`: set it to sizeof the struct.
- *              A zero in any other field means its default.
+ *              A zero in any other field means its default. They grow at the
+ *              end only. Any size from that of the struct's first version on
+ *              is accepted: fields that an older host's struct does not have
+ *              count as zero, fields of a newer host's that this version does
+ *              not know are ignored. A smaller size, or no struct at all, is
+ *              WEIR_EOPTION.
  *   Lifetime   Closing or destroying NULL is a harmless no-op. Callbacks may
  *              close what called them.
  *   Handles    Idle handles are unreferenced: Weir never keeps a loop alive.

@@ -37,8 +37,9 @@ lint-warnings:
 	@$(MAKE) core-build CC=clang CORE_RUNTIME=-fuse-ld=lld
 
 # What the library exports, what it must not call, no variables of its own.
-lint-symbols: core-library
-	@packaging/lint-symbols $(CORE_LIBRARY)
+lint-symbols: core-library release
+	@packaging/lint-symbols $(CORE_LIBRARY) \
+	  .build/release/CWeir.build/CSources/*.o
 
 # Imports follow the layers; no Foundation.
 lint-modules:

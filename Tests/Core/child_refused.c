@@ -83,6 +83,8 @@ int main(void) {
   options.size--;
   CHECK_EQ(weir_child_spawn(&loop, &child.handle, &child.fd, &options),
            WEIR_EOPTION);
+  CHECK_EQ(weir_child_spawn(&loop, &child.handle, &child.fd, NULL),
+           WEIR_EOPTION);
   options = test_child_options(&child, none);
   CHECK_EQ(weir_child_spawn(&loop, &child.handle, &child.fd, &options),
            WEIR_EOPTION);

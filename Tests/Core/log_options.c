@@ -37,6 +37,14 @@ int main(void) {
   CHECK_EQ(weir_log_create(&log, NULL), WEIR_EOPTION);
   weir_log_options_t options = {.size = sizeof options - 1};
   CHECK_EQ(weir_log_create(&log, &options), WEIR_EOPTION);
+  struct {
+    weir_log_options_t known;
+    uint64_t later; /* a newer host's field */
+  } newer = {{.size = sizeof newer, .capacity = 4096}, 42};
+  CHECK_EQ(weir_log_create(&log, &newer.known), 0);
+  CHECK_EQ(weir_log_capacity(log), 4096);
+  weir_log_destroy(log);
+  log = NULL;
   CHECK_EQ(create(15, 1), WEIR_EOPTION);
   CHECK_EQ(create(16, 1), 0);
   CHECK_EQ(create(16 * 188 - 1, 188), WEIR_EOPTION);

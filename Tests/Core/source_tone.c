@@ -88,6 +88,21 @@ static void test_on_a_loop(void) {
   test_source_finish(&test);
 }
 
+/* The longest pace is not taken for a machine that slept. */
+static void test_slow_pace(void) {
+  test_source_start(&test, 2000000, 4);
+  weir_source_options_t options = test_source_options(&test);
+  options.pace = WEIR_SOURCE_PACE_MAX_NS;
+  CHECK_EQ(weir_source_open_tone(&test.bench.loop, &test.source, &options), 0);
+  for (uint64_t second = 1; second < 5; second++) {
+    /* A timer is late by something. */
+    test_now += options.pace + TEST_MS;
+    weir_source_turn(test.source);
+    CHECK_EQ(weir_source_bytes(test.source), second * (192000 + 192));
+  }
+  test_source_finish(&test);
+}
+
 static void test_closed_in_first(void) {
   test_source_start(&test, 200000, 4);
   weir_source_options_t options = test_source_options(&test);
@@ -105,6 +120,7 @@ int main(void) {
   test_paced((weir_pcm_format_t){WEIR_PCM_S24LE, 44100, 2});
   test_paced((weir_pcm_format_t){WEIR_PCM_F32LE, 8000, 1});
   test_on_a_loop();
+  test_slow_pace();
   test_closed_in_first();
   return 0;
 }

@@ -2,9 +2,9 @@
  * source.h - what writes a log: a descriptor, a file in real time, a tone.
  *
  * A source moves bytes into a log on the loop's thread and tells the fan-out.
- * It parses and strips a WAV header where one may stand at the start, and
- * respects a hold (WEIR_SLOW_PAUSE). It does not restart: that is decided
- * above.
+ * It parses and strips a WAV header where one may stand at the start. A
+ * descriptor and a file respect a hold (WEIR_SLOW_PAUSE); a tone cannot wait.
+ * It does not restart: that is decided above.
  */
 #ifndef WEIR_SOURCE_H
 #define WEIR_SOURCE_H
@@ -26,7 +26,9 @@ WEIR_BEGIN_DECLS
 /* Bytes read ahead from a file, twice. */
 #define WEIR_SOURCE_FILE_BLOCK 65536u
 /* Nanoseconds between two paced writes. */
-#define WEIR_SOURCE_PACE_NS 20000000ull
+#define WEIR_SOURCE_PACE_NS     20000000ull
+#define WEIR_SOURCE_PACE_MIN_NS 1000000ull /* the loop's timers count ms */
+#define WEIR_SOURCE_PACE_MAX_NS 1000000000ull
 
 typedef struct weir_source weir_source_t;
 
@@ -41,8 +43,9 @@ typedef struct weir_source_options {
   weir_pcm_format_t format;
   /* file: start again at the end; first frame position to start from is 0. */
   int loop_file;
-  /* Nanoseconds between two writes of a paced source; default
-   * WEIR_SOURCE_PACE_NS. */
+  /* Nanoseconds between two writes of a paced source: WEIR_SOURCE_PACE_MIN_NS
+   * to WEIR_SOURCE_PACE_MAX_NS, default WEIR_SOURCE_PACE_NS. WEIR_EOPTION
+   * otherwise, of any source. */
   uint64_t pace;
   /* Monotonic nanoseconds; NULL: uv_hrtime(). */
   uint64_t (*clock)(void *context);
@@ -74,14 +77,21 @@ WEIR_EXTERN WEIR_NODISCARD int weir_source_open_fd(
 /*
  * Plays a regular file in real time by the sample clock, on an absolute
  * schedule; reads it through the loop's thread pool. The descriptor is the
- * source's on success. Without byte rate (format.rate 0) WEIR_EOPTION. A WAV
- * file's trailing chunks are not played.
+ * source's on success. Without byte rate (format.rate 0) WEIR_EOPTION.
+ *
+ * Of a WAV file the samples are played, not the chunks after them. Where
+ * `data` has one of the lengths that count as endless in pcm.h, 0 among them,
+ * everything up to the end of the file is: a program that wrote the file
+ * through a pipe could not go back to put the true length in. A recording
+ * that was broken off at once, with length 0 and chunks after it, is thus
+ * played as if these were samples.
  */
 WEIR_EXTERN WEIR_NODISCARD int weir_source_open_file(
     uv_loop_t *loop, weir_source_t **source, int fd,
     const weir_source_options_t *options);
 
-/* The tone sequence of tone.h, in real time, for ever. */
+/* The tone sequence of tone.h, in real time, for ever: it waits for nobody, so
+ * WEIR_EOPTION when the fan-out's policy is WEIR_SLOW_PAUSE. */
 WEIR_EXTERN WEIR_NODISCARD int weir_source_open_tone(
     uv_loop_t *loop, weir_source_t **source,
     const weir_source_options_t *options);
