@@ -6,10 +6,14 @@
 
 #include "weir/budget.h"
 
+#pragma GCC visibility push(hidden)
+
 /* Nanoseconds left of this turn; all of a burst's for no budget. */
 uint64_t weir__budget_left(const weir_budget_t *budget);
 
 /* Takes off what was used. */
 void weir__budget_spend(weir_budget_t *budget, uint64_t nanoseconds);
+
+#pragma GCC visibility pop
 
 #endif

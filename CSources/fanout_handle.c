@@ -5,8 +5,11 @@
 
 #include "allocation.h"
 #include "fanout_state.h"
+#include "options.h"
 #include "weir/errors.h"
 #include "weir/fanout.h"
+
+#define OPTIONS_LEAST WEIR__OPTIONS_TO(weir_fanout_options_t, budget)
 
 static int window_is_valid(uint64_t window) {
   return window >= WEIR_FANOUT_MIN_WINDOW && window <= WEIR_FANOUT_MAX_WINDOW;
@@ -41,13 +44,14 @@ static int open_timer(weir_fanout_t *fanout) {
 
 int weir_fanout_create(uv_loop_t *loop, weir_fanout_t **fanout,
                        const weir_fanout_options_t *options) {
-  if (loop == NULL || options == NULL || options->size != sizeof *options)
-    return WEIR_EOPTION;
-  weir_fanout_options_t checked = *options;
-  int error = check_options(&checked);
+  if (loop == NULL) return WEIR_EOPTION;
+  weir_fanout_options_t checked;
+  int error =
+      weir__options_read(&checked, sizeof checked, options, OPTIONS_LEAST);
+  if (error == 0) error = check_options(&checked);
   if (error < 0) return error;
 
-  weir_allocator_t allocator = weir__allocator(options->allocator);
+  weir_allocator_t allocator = weir__allocator(checked.allocator);
   weir_fanout_t *made = weir__allocate(&allocator, sizeof *made);
   if (made == NULL) return UV_ENOMEM;
   made->magic = WEIR__FANOUT_MAGIC;

@@ -3,7 +3,10 @@
 
 #include "allocation.h"
 #include "fanout_state.h"
+#include "options.h"
 #include "weir/errors.h"
+
+#define OPTIONS_LEAST WEIR__OPTIONS_TO(weir_listener_options_t, data)
 
 /* ---- coming ---- */
 
@@ -22,8 +25,7 @@ static int check_position(const weir_fanout_t *fanout, uint64_t position) {
 
 static int check_listener(const weir_fanout_t *fanout,
                           const weir_listener_options_t *options) {
-  if (fanout->closing || options == NULL || options->size != sizeof *options)
-    return WEIR_EOPTION;
+  if (fanout->closing) return WEIR_EOPTION;
   if (options->fd < 0 || options->preamble_length > WEIR_FANOUT_PREAMBLE_MAX ||
       (options->preamble == NULL && options->preamble_length > 0) ||
       options->transform > WEIR_TRANSFORM_SWAP32)
@@ -50,9 +52,12 @@ static void include(weir_fanout_t *fanout, weir__listener_t *listener) {
   weir__fanout_arm(fanout);
 }
 
-int weir_fanout_add(weir_fanout_t *fanout,
-                    const weir_listener_options_t *options, uint64_t *id) {
-  int error = check_listener(fanout, options);
+int weir_fanout_add(weir_fanout_t *fanout, const weir_listener_options_t *given,
+                    uint64_t *id) {
+  weir_listener_options_t read;
+  const weir_listener_options_t *options = &read;
+  int error = weir__options_read(&read, sizeof read, given, OPTIONS_LEAST);
+  if (error == 0) error = check_listener(fanout, options);
   if (error < 0) return error;
   if (options->transform != WEIR_TRANSFORM_NONE) {
     error = weir__fanout_make_scratch(fanout);

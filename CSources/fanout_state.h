@@ -7,6 +7,8 @@
 #include "weir/fanout.h"
 #include "weir/histogram.h"
 
+#pragma GCC visibility push(hidden)
+
 #define WEIR__FANOUT_MAGIC 0x57454646u
 /* Step of the housekeeping when window is 0: timeouts, ns. */
 #define WEIR__FANOUT_IDLE_WINDOW 100000000ull
@@ -111,5 +113,7 @@ void weir__fanout_set_writer(weir_fanout_t *fanout,
 
 /* `context` is not to be told any more, if it was. */
 void weir__fanout_clear_writer(weir_fanout_t *fanout, const void *context);
+
+#pragma GCC visibility pop
 
 #endif

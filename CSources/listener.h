@@ -11,6 +11,8 @@
 #include "phase.h"
 #include "weir/fanout.h"
 
+#pragma GCC visibility push(hidden)
+
 #define WEIR__LISTENER_NO_SLOT UINT32_MAX /* slot: in a list of the fan-out */
 
 typedef struct weir__listener {
@@ -93,5 +95,7 @@ void weir__listener_fail(weir__listener_t *listener, int error);
 
 /* The bytes that its kernel buffer is bounded by. */
 uint64_t weir__listener_buffer(const weir_fanout_t *fanout);
+
+#pragma GCC visibility pop
 
 #endif

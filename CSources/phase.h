@@ -12,6 +12,8 @@
 
 #include <stdint.h>
 
+#pragma GCC visibility push(hidden)
+
 #define WEIR__PHASE_SLOTS 256u /* most slots */
 /* Listeners in a slot before slots double. Each slot is a wake-up of the loop
  * and of the listeners' side: at 1000 listeners, 64 cost up to a fifth more
@@ -105,5 +107,7 @@ void weir__phase_remove(weir__phase_t *phase, weir__link_t *link,
  */
 int weir__phase_balance(weir__phase_t *phase,
                         void (*moved)(weir__link_t *link, uint32_t slot));
+
+#pragma GCC visibility pop
 
 #endif

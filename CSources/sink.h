@@ -5,6 +5,10 @@
 
 #include "weir/fanout.h"
 
+#pragma GCC visibility push(hidden)
+
 extern const weir_sink_t weir__plain_sink;
+
+#pragma GCC visibility pop
 
 #endif

@@ -59,7 +59,7 @@ static void test_add_refused(void) {
   test_append(bench.log, 6000); /* keeps [1200, 6000) */
   CHECK_EQ(weir_fanout_add(bench.fanout, NULL, &id), WEIR_EOPTION);
   options = good;
-  options.size++;
+  options.size = 8;
   CHECK_EQ(add(options), WEIR_EOPTION);
   options = good;
   options.fd = -1;
