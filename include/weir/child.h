@@ -77,8 +77,16 @@ typedef struct weir_child_options {
  * here: UV_ENOENT, UV_EACCES, WEIR_ENOEXEC (a script without #!, a program of
  * another machine), UV_ENOTDIR when `directory` does not exist, ... Also
  * UV_EMFILE, UV_ENOMEM, UV_EAGAIN, UV_ENOSYS before Linux 5.4, WEIR_EOPTION.
- * Nothing is left behind on failure. Returns when the program executes, so a
- * program on a slow disk holds up the loop for as long.
+ * Nothing is left behind on failure.
+ *
+ * Waits, and the loop with it, until the program executes or cannot: about a
+ * millisecond as a rule, of which the fork takes the more the more memory
+ * the host has mapped. There is no limit. It takes longer while
+ *   - the program, its interpreter, `directory` or a directory of PATH lies
+ *     on a disk or a network file system that is slow or does not answer;
+ *   - the machine is short of memory or CPU time;
+ *   - another thread of the host has forked at that moment, without executing
+ *     a program at once: its copy of a pipe of ours is open until then.
  */
 WEIR_EXTERN WEIR_NODISCARD int weir_child_spawn(
     uv_loop_t *loop, weir_child_t **child, int *stdout_fd,
