@@ -109,6 +109,27 @@ static void test_lengths(void) {
   }
 }
 
+/* A length that a writer left which could not go back, 0 among them: the
+ * samples go on to the end of the file, and whatever is there is played. */
+static void test_endless_lengths(void) {
+  static const uint32_t stated[] = {0, 0x7FFFFFFF, 0xFFFFFFDB, 0xFFFFFFFF};
+  uint8_t *samples;
+  for (size_t i = 0; i < sizeof stated / sizeof stated[0]; i++) {
+    for (size_t trailing = 0; trailing <= 1000; trailing += 500) {
+      test_source_start(&test, 1 << 20, FRAME);
+      size_t file = test_wav(input, &test_stereo, 26, stated[i], 70000,
+                             trailing, &samples);
+      int fd = open_file(file, 0);
+      while (test.ends == 0)
+        go_on(100 * TEST_MS);
+      CHECK_EQ(test.status, 0);
+      test_log_holds(test.bench.log, samples, 70000 + trailing);
+      close(fd);
+      test_source_finish(&test);
+    }
+  }
+}
+
 /* A header that fills the first block to its last byte. */
 static void test_long_header(void) {
   uint8_t *samples;
@@ -313,6 +334,7 @@ static void test_refused(void) {
 int main(void) {
   test_paced();
   test_lengths();
+  test_endless_lengths();
   test_long_header();
   test_nothing_to_play();
   test_loop();

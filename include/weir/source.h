@@ -77,8 +77,14 @@ WEIR_EXTERN WEIR_NODISCARD int weir_source_open_fd(
 /*
  * Plays a regular file in real time by the sample clock, on an absolute
  * schedule; reads it through the loop's thread pool. The descriptor is the
- * source's on success. Without byte rate (format.rate 0) WEIR_EOPTION. A WAV
- * file's trailing chunks are not played.
+ * source's on success. Without byte rate (format.rate 0) WEIR_EOPTION.
+ *
+ * Of a WAV file the samples are played, not the chunks after them. Where
+ * `data` has one of the lengths that count as endless in pcm.h, 0 among them,
+ * everything up to the end of the file is: a program that wrote the file
+ * through a pipe could not go back to put the true length in. A recording
+ * that was broken off at once, with length 0 and chunks after it, is thus
+ * played as if these were samples.
  */
 WEIR_EXTERN WEIR_NODISCARD int weir_source_open_file(
     uv_loop_t *loop, weir_source_t **source, int fd,
