@@ -109,9 +109,9 @@ prove-swift: swift-test
 prove-fuzz:
 	@$(MAKE) fuzz-run SECONDS=$(PROVE_FUZZ_SECONDS)
 prove-bench:
-	@$(MAKE) bench-fanout BENCH_FULL=1
+	@$(MAKE) bench-fanout BENCH_FULL=1 BENCH_STRICT=1
 prove-memory:
-	@$(MAKE) bench-memory BENCH_FULL=1
+	@$(MAKE) bench-memory BENCH_FULL=1 BENCH_STRICT=1
 
 # --- The rest ----------------------------------------------------------------
 

@@ -5,7 +5,8 @@
 
 The source keeps its rate until the listeners are in place, then pushes --bytes as fast as they are taken. Resident
 memory is read every 100 ms; what counts is how far it ever gets from where it stood before the push. The old shape
-is stopped once it has grown by 1 GiB.
+is stopped once it has grown by 1 GiB. With --strict it ends with 1 when a target was missed or could not be measured,
+and when a contender failed or is not to be had.
 """
 
 import argparse
@@ -31,6 +32,11 @@ PUSH_TIMEOUT = 1800
 
 # (label, listeners, of which stall)
 CASES = (("no listener", 0, 0), ("one that reads nothing", 1, 1), ("100, of which 50 stall", 100, 50))
+
+
+def is_full(amount):
+    """Whether a run that pushed so many bytes counts; others are kept under another name."""
+    return amount >= FULL_BYTES
 
 
 def push(contender_class, programs, label, count, stalled, amount):
@@ -125,6 +131,7 @@ def full_house(contender_class, programs, seconds):
 
 
 def print_tables(header, pushes, house, skipped):
+    """Prints everything; returns the targets."""
     print(f"## Memory\n\n{header['cpu']}, Linux {header['kernel']}, {header['date']}")
     for name, reason in skipped.items():
         print(f"\n{name} was skipped: {reason}")
@@ -138,19 +145,23 @@ def print_tables(header, pushes, house, skipped):
     table("Resident memory while the source pushes, MiB",
           ("server", "listeners", "began", "least", "most", "moved", "took", ""), rows)
     targets = Targets()
-    for row in pushes:
-        if row["contender"] == "weir":
-            moved = row["moved_bytes"] / MIB
-            targets.below(f"within {GROWTH_LIMIT // MIB} MiB: {row['case']}", moved, GROWTH_LIMIT / MIB, " MiB")
+    moved = {row["case"]: row["moved_bytes"] / MIB for row in pushes if row["contender"] == "weir"}
+    for label, _, _ in CASES:
+        wanted = f"within {GROWTH_LIMIT // MIB} MiB: {label}"
+        if label in moved:
+            targets.below(wanted, moved[label], GROWTH_LIMIT / MIB, " MiB")
+        else:
+            targets.missing(wanted)
+    fits = f"{FULL_HOUSE} listeners in {FULL_HOUSE_LIMIT // MIB} MiB"
     if house:
         print(f"\n{house['listeners']} listeners: {house['resident_bytes'] / MIB:.1f} MiB resident, "
               f"{house['bytes_per_listener']} anonymous bytes a listener, {house['kept']} kept.")
-        targets.below(f"{FULL_HOUSE} listeners in {FULL_HOUSE_LIMIT // MIB} MiB", house["resident_bytes"] / MIB,
-                      FULL_HOUSE_LIMIT / MIB, " MiB")
+        targets.below(fits, house["resident_bytes"] / MIB, FULL_HOUSE_LIMIT / MIB, " MiB")
         targets.add(f"all {FULL_HOUSE} kept", house["kept"], house["kept"] == FULL_HOUSE)
-    if not targets.rows:
-        targets.missing("Weir's memory")
+    else:
+        targets.missing(fits)
     table("Targets", ("wanted", "got", ""), targets.rows)
+    return targets
 
 
 def parse():
@@ -158,7 +169,8 @@ def parse():
     parser.add_argument("--programs", type=Path, required=True, help="where generator, listeners and bare are")
     parser.add_argument("--weir", type=Path, help="the weir executable; without it Weir is left out")
     parser.add_argument("--full", action="store_true", help=f"push {FULL_BYTES:.0f} bytes in each case")
-    parser.add_argument("--bytes", type=float, help="pushed in each case")
+    parser.add_argument("--bytes", type=float, help=f"pushed in each case; fewer than {FULL_BYTES:.0f} are a short run")
+    parser.add_argument("--strict", action="store_true", help="end with 1 unless everything was measured and met")
     parser.add_argument("--bare", action="store_true", help="also the bare loop, to see what the method itself adds")
     parser.add_argument("--name", default="memory", help="of the results file")
     return parser.parse_args()
@@ -169,6 +181,7 @@ def main():
     Weir.program = arguments.weir.resolve() if arguments.weir else None
     header = machine.header(Weir.program)
     amount = int(arguments.bytes or (FULL_BYTES if arguments.full else SHORT_BYTES))
+    full = is_full(amount)
     pushes, skipped, house = [], {}, None
     jobs = [(contender, case, amount) for contender in [Weir] + [Bare] * arguments.bare for case in CASES]
     for contender, case, pushed in [*jobs, (OldShape, CASES[1], int(FULL_BYTES))]:
@@ -180,13 +193,14 @@ def main():
             skipped[contender.name] = f"{case[0]}: {reason}"
     if Weir.name not in skipped:
         try:
-            house = full_house(Weir, arguments.programs, 10 if arguments.full else 3)
+            house = full_house(Weir, arguments.programs, 10 if full else 3)
         except (Failed, OSError) as reason:
             skipped[Weir.name] = f"{FULL_HOUSE} listeners: {reason}"
-    name = arguments.name if arguments.full else f"{arguments.name}-short"
+    name = arguments.name if full else f"{arguments.name}-short"
     results.save(name, header, bytes=amount, skipped=skipped, pushes=pushes, full_house=house)
-    print_tables(header, pushes, house, skipped)
+    targets = print_tables(header, pushes, house, skipped)
+    return results.verdict(results.shortfalls(targets, skipped)) if arguments.strict else 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -4,7 +4,8 @@
     run.py --programs build/bench [--weir PROGRAM] [--full] [--only CASE ...] [--runs N] [--pin]
 
 Prints Markdown tables and the targets, met or missed, and writes every single run to bench/results/. A missed target
-does not fail the program: it measures.
+does not fail the program: it measures. With --strict it ends with 1 when a target was missed or could not be measured,
+when a contender is not to be had, and when a run failed.
 """
 
 import argparse
@@ -195,7 +196,9 @@ def parse():
     parser.add_argument("--nice", type=int, default=0, help="of servers, source and client; -15 on a busy machine")
     parser.add_argument("--interval", type=float, default=FFMPEG_INTERVAL, help="ms between two writes of the source")
     parser.add_argument("--name", default="fanout", help="of the results file")
-    parser.add_argument("--json", action="store_true", help="print the results file's text instead of tables")
+    output = parser.add_mutually_exclusive_group()
+    output.add_argument("--json", action="store_true", help="print the results file's text instead of tables")
+    output.add_argument("--strict", action="store_true", help="end with 1 unless everything was measured and met")
     return parser.parse_args()
 
 
@@ -204,9 +207,11 @@ def main():
     Weir.program = arguments.weir.resolve() if arguments.weir else None
     header = machine.header(Weir.program)
     bench = Bench(arguments)
+    shortfalls = []
     try:
         bench.run()
     except KeyboardInterrupt:
+        shortfalls.append("stopped early")
         print("stopped early", file=sys.stderr)
     text = results.save(
         arguments.name if arguments.full else f"{arguments.name}-short",
@@ -219,9 +224,14 @@ def main():
     )
     if arguments.json:
         print(text)
-    else:
-        print_report(header, medians(bench.results), bench.sizes, bench.peer_count, bench.missing, bench.failures)
+        return 0
+    figures = medians(bench.results)
+    targets = print_report(
+        header, figures, bench.sizes, bench.peer_count, bench.missing, bench.failures, arguments.only
+    )
+    shortfalls += results.shortfalls(targets, bench.missing, bench.failures)
+    return results.verdict(shortfalls) if arguments.strict else 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
