@@ -79,8 +79,8 @@ typedef struct weir_child_options {
  * UV_EMFILE, UV_ENOMEM, UV_EAGAIN, UV_ENOSYS before Linux 5.4, WEIR_EOPTION.
  * Nothing is left behind on failure.
  *
- * Waits, and the loop with it, until the program executes or cannot: some
- * milliseconds as a rule, of which the fork takes the more the more memory
+ * Waits, and the loop with it, until the program executes or cannot: about a
+ * millisecond as a rule, of which the fork takes the more the more memory
  * the host has mapped. There is no limit. It takes longer while
  *   - the program, its interpreter, `directory` or a directory of PATH lies
  *     on a disk or a network file system that is slow or does not answer;
