@@ -313,7 +313,8 @@ extension Supervision {
             return []
         case .reopen:
             phase = .opening
-            return [.open]
+            // Who wanted it back may have gone meanwhile, or never have listened.
+            return [.open] + lingerIfUnwanted()
         case .retry(let running, _):
             return retry(nil, afterRunning: running, at: now, random: random)
         }
