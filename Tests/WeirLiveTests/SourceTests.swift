@@ -53,6 +53,23 @@ import WeirLoop
         }
     }
 
+    @Test func `what a source delivered is counted once and never less, whole frames or not`() throws {
+        try withStation(shell("printf abcdefg; exit 3")) { station, journal, clock in
+            station.begin()
+            for run in 1...4 {
+                try await eventually("it has failed") { station.state == .failed }
+                // The log has dropped the frame that was begun.
+                #expect(station.receivedBytes == UInt64(7 * run))
+                #expect(station.report.position == UInt64(4 * run))
+                await clock.advance(seconds: try #require(journal.delays.last) + 0.01)
+                #expect(station.receivedBytes >= UInt64(7 * run))
+            }
+            try await eventually("it has failed") { station.state == .failed }
+            await station.end()
+            #expect(station.receivedBytes == 5 * 7)
+        }
+    }
+
     @Test func `a program that does not exist is named`() throws {
         try withStation(exec(["/no/such/program"])) { station, journal, _ in
             station.begin()
