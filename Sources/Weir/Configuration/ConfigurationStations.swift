@@ -116,6 +116,11 @@ extension ConfigurationReader {
         if draft.format == .raw, let pcm = given[key("pcm")] {
             report("has no meaning for format `raw`; remove it", at: key("pcm"), pcm)
         }
+        if draft.format == .raw, draft.options.slowPolicy == .disconnect, let lag = given[key("slow.max_lag")] {
+            report(
+                "format `raw` has no rate to tell it by, and a listener is ended when the ring is full; remove it",
+                at: key("slow.max_lag"), lag)
+        }
         if draft.options.slowPolicy == .pause, draft.kind == .tone {
             report(
                 "`pause` needs a source that can wait, and a tone cannot; expected `skip` or `disconnect`",
