@@ -354,6 +354,37 @@ import WeirLoop
         }
     }
 
+    @Test func `a pipe whose writer stays away is stalled until the next one writes`() throws {
+        try withDirectory { directory in
+            let pipe = "\(directory)/pipe"
+            #expect(mkfifo(pipe, 0o600) == 0)
+            var options = StationOptions(name: "demo")
+            options.source = .fifo(path: pipe)
+            options.stallTimeout = 3
+            try withStation(options) { station, journal, clock in
+                station.begin()
+                await clock.advance(seconds: 3.1)
+                #expect(station.state == .stalled)
+                for round in 1...2 {
+                    let writer = open(pipe, O_WRONLY | O_CLOEXEC)
+                    #expect(write(writer, "abcd", 4) == 4)
+                    try await eventually("it is live") { station.state == .live }
+                    #expect(station.receivedBytes == UInt64(4 * round))
+                    close(writer)
+                    try await eventually("it waits for the next") { station.state == .starting }
+                    await clock.advance(seconds: 4.1)
+                    #expect(station.state == .stalled)
+                    await clock.advance(seconds: 10)
+                    #expect(station.state == .stalled)
+                }
+                #expect(station.supervision.restarts == 0)
+                #expect(station.supervision.lastError == nil)
+                let round: [Supervision.State] = [.stalled, .live, .starting]
+                #expect(journal.states == [.starting] + round + round + [.stalled])
+            }
+        }
+    }
+
     @Test func `a paused source is not taken for a silent one`() throws {
         let options = shell("while :; do head -c 65536 /dev/zero; done") {
             $0.slowPolicy = .pause

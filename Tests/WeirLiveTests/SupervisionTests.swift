@@ -134,16 +134,33 @@ import Testing
         #expect(machine.restarts == 0)
     }
 
-    @Test func `a pipe that has no writer is starting, which is no failure`() {
+    @Test func `a pipe that has no writer is starting, then stalled, which is no failure`() {
         var machine = live(restarts: false)
         #expect(machine.handle(.writerLeft, at: 5).isEmpty)
         #expect(machine.state == .starting)
         #expect(machine.handle(.silence, at: 60).isEmpty)
-        #expect(machine.state == .starting)
+        #expect(machine.state == .stalled)
         #expect(machine.handle(.bytes, at: 70) == [.admit])
         #expect(machine.state == .live)
+        #expect(machine.restarts == 0)
         #expect(machine.backoff.failures == 0)
         #expect(machine.lastError == nil)
+    }
+
+    @Test func `a pipe that never had a writer is stalled, and can be given up`() {
+        var machine = supervision(.onDemand, restarts: false)
+        _ = machine.handle(.demand(1), at: 0)
+        #expect(machine.handle(.silence, at: 10).isEmpty)
+        #expect(machine.state == .stalled)
+        #expect(machine.handle(.demand(0), at: 11) == [.linger(10)])
+        #expect(machine.handle(.lingerDue, at: 21) == [.close])
+        #expect(machine.state == .idle)
+        var failing = supervision(restarts: false)
+        _ = failing.handle(.start, at: 0)
+        _ = failing.handle(.silence, at: 100)
+        // It had not delivered: a long silence forgives nothing.
+        #expect(failing.handle(.ended(.finished), at: 200, random: 1) == [.backoff(0.5)])
+        #expect(failing.lastError == "the source ended before its first byte")
     }
 
     @Test func `a file at its end stops, and an on-demand one can be started by the next listener`() {
