@@ -35,6 +35,8 @@ final class SourceRun {
     private let onFormat: (PCMFormat) -> Problem?
 
     private var source: Source?
+    /// Bytes of the sources before `source`: a named pipe has one for each writer.
+    private var formerBytes: UInt64 = 0
     private var child: Child?
     private let drain: LoopTimer
     private var output = Output.open
@@ -65,8 +67,8 @@ final class SourceRun {
         drain = LoopTimer(clock: clock)
     }
 
-    /// Bytes put into the log by this run.
-    var bytes: UInt64 { source?.bytes ?? 0 }
+    /// Bytes put into the log by this run. Never falls, even where the log drops a unit that was begun.
+    var bytes: UInt64 { formerBytes + (source?.bytes ?? 0) }
     /// The clock's nanoseconds at the last bytes; nil before the source is open.
     var last: UInt64? { source?.last }
 
@@ -188,6 +190,7 @@ final class SourceRun {
             throw Problem("\(path): not a named pipe")
         }
         // Before the former reader goes: a writer that has come meanwhile must not find nobody.
+        formerBytes += source?.bytes ?? 0
         source?.close()
         try keep(descriptor) { () throws(CoreError) in
             try read(.descriptor(descriptor)) { [weak self] error in self?.pipeEnded(path, error) }
@@ -274,6 +277,8 @@ final class SourceRun {
         isOver = true
         drain.close()
         spawn { [self] in
+            // A source that is closed has none.
+            formerBytes += source?.bytes ?? 0
             await source?.close()
             await child?.close()
             ended(ending)

@@ -28,6 +28,8 @@ public final class Station {
 
     private let random: () -> Double
     private var run: SourceRun?
+    /// Bytes of the runs before `run`.
+    private var formerBytes: UInt64 = 0
     /// A byte has been in the log: the format is what it is.
     private var isFormatFixed = false
     /// The source waits for a listener (`slow: pause`).
@@ -83,6 +85,10 @@ public final class Station {
 
     /// Bytes a second: of the format, or as measured; nil while it is not known.
     public var byteRate: Double? { format.byteRate.map(Double.init) ?? rate.bytesPerSecond }
+
+    /// Bytes that the source delivered since the station was made. Never falls, unlike what the log has: that drops a unit
+    /// that was begun when a source ends, and begins anew in another format.
+    public var receivedBytes: UInt64 { formerBytes + (run?.bytes ?? 0) }
 
     // MARK: The stream
 
@@ -209,6 +215,7 @@ public final class Station {
     }
 
     private func runEnded() {
+        formerBytes += run?.bytes ?? 0
         run = nil
         silenceTimer.stop()
         rateTimer.stop()
@@ -282,6 +289,7 @@ public final class Station {
         if let run {
             await withUnsafeContinuation { (done: UnsafeContinuation<Void, Never>) in run.close { done.resume() } }
         }
+        formerBytes += run?.bytes ?? 0
         run = nil
     }
 

@@ -208,8 +208,6 @@ extension Station {
 
     /// Totals since the station was made.
     public var counters: Fanout.Counters { fanout.counters }
-    /// Bytes that the source delivered.
-    public var receivedBytes: UInt64 { log.written }
     /// Nanoseconds of the stream that listeners were behind, at each flush.
     public var lag: Histogram { fanout.lag }
 }

@@ -10,6 +10,8 @@
 ///          │                     failure │  │ backoff        failure, │
 ///          └── at its end                ▼  │                silence  │
 ///                                       failed ◄── closing ◄──────────┘
+///
+/// A source that is only waited for is stalled from `starting` too: a pipe whose writer stays away.
 public struct Supervision: Sendable, Equatable {
     /// What a station says of itself.
     public enum State: String, Sendable, CaseIterable {
@@ -19,7 +21,8 @@ public struct Supervision: Sendable, Equatable {
         case starting
         /// Bytes come.
         case live
-        /// No byte came for `stall_timeout`; the source is being restarted, where that can help.
+        /// No byte came for `stall_timeout`; the source is being restarted, where that can help. A named pipe's writer may be
+        /// away.
         case stalled
         /// The source does not run until somebody starts it.
         case stopped
@@ -92,7 +95,8 @@ public struct Supervision: Sendable, Equatable {
         case stopped
         case opening
         case running(since: Double)
-        case silent(since: Double)
+        /// A source that is only waited for; nil when it had not delivered yet.
+        case silent(since: Double?)
         /// The source is being taken down, and what comes then.
         case closing(Next)
         /// Until the backoff is over.
@@ -233,25 +237,25 @@ extension Supervision {
             phase = .running(since: now)
             return [.admit]
         case .silent(let since):
-            phase = .running(since: since)
+            phase = .running(since: since ?? now)
             return [.admit]
         case .idle, .stopped, .running, .closing, .waiting: return []
         }
     }
 
     private mutating func silence(at now: Double) -> [Effect] {
-        let running: Double
+        let since: Double?
         switch phase {
-        case .opening: running = 0
-        case .running(let since): running = now - since
+        case .opening: since = nil
+        case .running(let start): since = start
         case .idle, .stopped, .silent, .closing, .waiting: return []
         }
         if traits.restartsWhenSilent {
-            phase = .closing(.retry(running: running, silent: true))
+            phase = .closing(.retry(running: since.map { now - $0 } ?? 0, silent: true))
             return [.close]
         }
-        // Nothing is won by opening a pipe again: it is waited for.
-        if case .running(let since) = phase { phase = .silent(since: since) }
+        // Nothing is won by opening a pipe again: it is waited for, with a writer or without.
+        phase = .silent(since: since)
         return []
     }
 
@@ -266,8 +270,8 @@ extension Supervision {
     private mutating func ended(_ ending: Ending, at now: Double, random: Double) -> [Effect] {
         let running: Double
         switch phase {
-        case .opening: running = -1
-        case .running(let since), .silent(let since): running = now - since
+        case .opening, .silent(since: nil): running = -1
+        case .running(let since), .silent(since: let since?): running = now - since
         // It went by itself while it was being taken down.
         case .closing: return closed(at: now, random: random)
         case .idle, .stopped, .waiting: return []
@@ -313,7 +317,8 @@ extension Supervision {
             return []
         case .reopen:
             phase = .opening
-            return [.open]
+            // Who wanted it back may have gone meanwhile, or never have listened.
+            return [.open] + lingerIfUnwanted()
         case .retry(let running, _):
             return retry(nil, afterRunning: running, at: now, random: random)
         }

@@ -102,7 +102,7 @@ struct AccessTests {
             let own = try weir.request(
                 "POST", "/live/demo/start", [bearer, "Origin: http://localhost:\(port)"], host: "localhost:\(port)")
             #expect(own.status == 200)
-            #expect(try weir.station("demo")["state"]?.text == "live")
+            try weir.wait("demo", is: "live")
         }
     }
 }

@@ -138,6 +138,27 @@ struct ShutdownTests {
         }
     }
 
+    @Test(
+        "started with a standard stream closed, it runs and ends like any other", arguments: ["0<&-", "1>&-", "2>&-"])
+    func closedStream(_ redirection: String) throws {
+        let scratch = try Scratch()
+        let command = [
+            Daemon.program, "serve", "--listen", "127.0.0.1:0", "--data", scratch.path + "/data", "--log-format",
+            "json",
+        ]
+        let process = try Process(["sh", "-c", "exec \"$@\" \(redirection)", "sh"] + command)
+        defer { process.end() }
+        // Signals are caught before it says where it listens, and before the loop turns.
+        let isUp = process.wait { printed in
+            printed.text.contains("admin.token") || printed.lines.contains { $0.contains("\"to\":\"live\"") }
+                ? true : nil
+        }
+        #expect(isUp == true, "\(process.state.lines)")
+        process.signal(SIGTERM)
+        let exit = try process.waitForExit()
+        #expect(exit == .code(0), "\(process.state.lines.suffix(5))")
+    }
+
     @Test("a signal as soon as it has said that it runs is not too early")
     func early() throws {
         for _ in 0..<20 {

@@ -53,6 +53,23 @@ import WeirLoop
         }
     }
 
+    @Test func `what a source delivered is counted once and never less, whole frames or not`() throws {
+        try withStation(shell("printf abcdefg; exit 3")) { station, journal, clock in
+            station.begin()
+            for run in 1...4 {
+                try await eventually("it has failed") { station.state == .failed }
+                // The log has dropped the frame that was begun.
+                #expect(station.receivedBytes == UInt64(7 * run))
+                #expect(station.report.position == UInt64(4 * run))
+                await clock.advance(seconds: try #require(journal.delays.last) + 0.01)
+                #expect(station.receivedBytes >= UInt64(7 * run))
+            }
+            try await eventually("it has failed") { station.state == .failed }
+            await station.end()
+            #expect(station.receivedBytes == 5 * 7)
+        }
+    }
+
     @Test func `a program that does not exist is named`() throws {
         try withStation(exec(["/no/such/program"])) { station, journal, _ in
             station.begin()
@@ -333,6 +350,37 @@ import WeirLoop
                 #expect(station.state == .live)
                 #expect(journal.states == [.starting, .live, .stalled, .live])
                 close(writer)
+            }
+        }
+    }
+
+    @Test func `a pipe whose writer stays away is stalled until the next one writes`() throws {
+        try withDirectory { directory in
+            let pipe = "\(directory)/pipe"
+            #expect(mkfifo(pipe, 0o600) == 0)
+            var options = StationOptions(name: "demo")
+            options.source = .fifo(path: pipe)
+            options.stallTimeout = 3
+            try withStation(options) { station, journal, clock in
+                station.begin()
+                await clock.advance(seconds: 3.1)
+                #expect(station.state == .stalled)
+                for round in 1...2 {
+                    let writer = open(pipe, O_WRONLY | O_CLOEXEC)
+                    #expect(write(writer, "abcd", 4) == 4)
+                    try await eventually("it is live") { station.state == .live }
+                    #expect(station.receivedBytes == UInt64(4 * round))
+                    close(writer)
+                    try await eventually("it waits for the next") { station.state == .starting }
+                    await clock.advance(seconds: 4.1)
+                    #expect(station.state == .stalled)
+                    await clock.advance(seconds: 10)
+                    #expect(station.state == .stalled)
+                }
+                #expect(station.supervision.restarts == 0)
+                #expect(station.supervision.lastError == nil)
+                let round: [Supervision.State] = [.stalled, .live, .starting]
+                #expect(journal.states == [.starting] + round + round + [.stalled])
             }
         }
     }

@@ -134,16 +134,33 @@ import Testing
         #expect(machine.restarts == 0)
     }
 
-    @Test func `a pipe that has no writer is starting, which is no failure`() {
+    @Test func `a pipe that has no writer is starting, then stalled, which is no failure`() {
         var machine = live(restarts: false)
         #expect(machine.handle(.writerLeft, at: 5).isEmpty)
         #expect(machine.state == .starting)
         #expect(machine.handle(.silence, at: 60).isEmpty)
-        #expect(machine.state == .starting)
+        #expect(machine.state == .stalled)
         #expect(machine.handle(.bytes, at: 70) == [.admit])
         #expect(machine.state == .live)
+        #expect(machine.restarts == 0)
         #expect(machine.backoff.failures == 0)
         #expect(machine.lastError == nil)
+    }
+
+    @Test func `a pipe that never had a writer is stalled, and can be given up`() {
+        var machine = supervision(.onDemand, restarts: false)
+        _ = machine.handle(.demand(1), at: 0)
+        #expect(machine.handle(.silence, at: 10).isEmpty)
+        #expect(machine.state == .stalled)
+        #expect(machine.handle(.demand(0), at: 11) == [.linger(10)])
+        #expect(machine.handle(.lingerDue, at: 21) == [.close])
+        #expect(machine.state == .idle)
+        var failing = supervision(restarts: false)
+        _ = failing.handle(.start, at: 0)
+        _ = failing.handle(.silence, at: 100)
+        // It had not delivered: a long silence forgives nothing.
+        #expect(failing.handle(.ended(.finished), at: 200, random: 1) == [.backoff(0.5)])
+        #expect(failing.lastError == "the source ended before its first byte")
     }
 
     @Test func `a file at its end stops, and an on-demand one can be started by the next listener`() {
@@ -224,6 +241,27 @@ import Testing
         #expect(machine.state == .idle)
     }
 
+    @Test func `an operator's start while an on-demand source is taken down lingers when nobody comes`() {
+        var machine = live(.onDemand)
+        _ = machine.handle(.demand(0), at: 2)
+        #expect(machine.handle(.lingerDue, at: 12) == [.close])
+        #expect(machine.handle(.start, at: 13).isEmpty)
+        #expect(machine.state == .starting)
+        #expect(machine.handle(.closed, at: 14) == [.open, .linger(10)])
+        #expect(machine.handle(.bytes, at: 15) == [.admit])
+        #expect(machine.handle(.lingerDue, at: 24) == [.close])
+        #expect(machine.state == .idle)
+    }
+
+    @Test func `an operator's stop and start of an on-demand source lingers when its listeners have gone`() {
+        var machine = live(.onDemand)
+        #expect(machine.handle(.stop, at: 5) == [.close, .refuse, .endListeners])
+        #expect(machine.handle(.demand(0), at: 5).isEmpty)
+        #expect(machine.handle(.start, at: 6).isEmpty)
+        #expect(machine.handle(.ended(.failed("signal 15")), at: 7) == [.open, .linger(10)])
+        #expect(machine.handle(.demand(1), at: 8) == [.cancelLinger])
+    }
+
     @Test func `joiners who give up and come back do not shorten the backoff`() {
         var machine = supervision(.onDemand)
         _ = machine.handle(.demand(1), at: 0)
@@ -251,6 +289,8 @@ import Testing
                 // What a station would have: a source between open and its end, timers that run.
                 var isOpen = false
                 var isClosing = false
+                var lingers = false
+                var demand = 0
                 for step in 0..<5000 {
                     let event = events.randomElement(using: &generator)!
                     switch event {
@@ -259,6 +299,9 @@ import Testing
                         isOpen = false
                         isClosing = false
                     case .ended, .closed: continue
+                    case .lingerDue where !lingers: continue
+                    case .lingerDue: lingers = false
+                    case .demand(let count): demand = count
                     default: break
                     }
                     for effect in machine.handle(event, at: Double(step)) {
@@ -269,11 +312,16 @@ import Testing
                         case .close:
                             #expect(isOpen && !isClosing, "closed what is not open by \(event)")
                             isClosing = true
+                        case .linger: lingers = true
+                        case .cancelLinger: lingers = false
                         case .backoff(let seconds): #expect(seconds > 0 && seconds <= 30)
                         default: break
                         }
                     }
                     if machine.state == .live { #expect(isOpen) }
+                    if autostart == .onDemand && demand == 0 && isOpen && !isClosing {
+                        #expect(lingers, "runs on for nobody after \(event)")
+                    }
                 }
             }
         }

@@ -193,6 +193,10 @@ import WeirLoop
     // MARK: Stations
 
     @Test func stationsAreReadWhole() throws {
+        let directory = try TemporaryDirectory()
+        let music = try directory.write("music.wav", "")
+        let pipeline = "\(directory.path)/pipe"
+        #expect(mkfifo(pipeline, 0o600) == 0)
         let outcome = try load(
             """
             { "live": { "stations": [
@@ -202,8 +206,8 @@ import WeirLoop
                 "ring": "2MiB", "window": "20ms", "listeners": { "max": 1, "alert": 2 },
                 "slow": { "policy": "pause", "max_lag": "2s", "timeout": 9 }, "join": 1.5 },
               { "name": "raw", "format": "raw", "source": { "kind": "stdin" }, "window": 0 },
-              { "name": "wav", "source": { "kind": "file", "path": "/dev/null", "loop": true }, "window": 0.1 },
-              { "name": "pipe", "source": { "kind": "fifo", "path": "/dev/null" }, "window": "auto" }
+              { "name": "wav", "source": { "kind": "file", "path": "\(music)", "loop": true }, "window": 0.1 },
+              { "name": "pipe", "source": { "kind": "fifo", "path": "\(pipeline)" }, "window": "auto" }
             ] } }
             """, named: "weir.json")
         var vinyl = StationOptions(name: "vinyl")
@@ -226,12 +230,37 @@ import WeirLoop
         raw.source = .stdin
         raw.window = .fixed(milliseconds: 0)
         var wav = StationOptions(name: "wav")
-        wav.source = .file(path: "/dev/null", loop: true)
+        wav.source = .file(path: music, loop: true)
         wav.window = .fixed(milliseconds: 100)
         var pipe = StationOptions(name: "pipe")
-        pipe.source = .fifo(path: "/dev/null")
+        pipe.source = .fifo(path: pipeline)
         #expect(outcome.lines == [])
         #expect(outcome.configuration?.stations == [vinyl, raw, wav, pipe])
+    }
+
+    @Test func whatStandsAtAPathIsLookedAt() throws {
+        let directory = try TemporaryDirectory()
+        let pipe = "\(directory.path)/pipe"
+        #expect(mkfifo(pipe, 0o600) == 0)
+        let outcome = try load(
+            """
+            { "live": { "stations": [
+            { "name": "a", "source": { "kind": "fifo", "path": "/dev/null" } },
+            { "name": "b", "source": { "kind": "file", "path": "/tmp" } },
+            { "name": "c", "source": { "kind": "file", "path": "\(pipe)" } },
+            { "name": "d", "source": { "kind": "file", "path": "/dev/null" } },
+            { "name": "e", "source": { "kind": "fifo", "path": "\(pipe)" } }
+            ] } }
+            """, named: "weir.json")
+        #expect(outcome.configuration?.stations.count == 5)
+        let places = (0..<4).map { "weir.yml:\($0 + 2):52: warning: live.stations[\($0)].source.path: " }
+        #expect(
+            outcome.lines == [
+                places[0] + "\"/dev/null\" is not a named pipe now; expected one, as mkfifo makes it",
+                places[1] + "\"/tmp\" is a directory now; expected a file",
+                places[2] + "\"\(pipe)\" is a named pipe now; expected a file, or kind `fifo`",
+                places[3] + "\"/dev/null\" is not a regular file now; expected one",
+            ])
     }
 
     @Test func anEmptyListOfStationsIsNone() throws {

@@ -16,6 +16,7 @@ enum Serve {
     static func run(
         _ configuration: Configuration, warnings: [ConfigurationProblem], source: ConfigurationSource
     ) -> Int32 {
+        openStandardStreams()
         blockBrokenPipes()
         raiseDescriptorLimit()
         let log = LogWriter(configuration.log)
@@ -168,6 +169,19 @@ enum Serve {
         let directory = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
         guard directory >= 0 else { throw ServeError(description: "\(path): \(CoreError(errno: errno))") }
         close(directory)
+    }
+
+    /// A service manager may start it with standard streams closed. Anything that is opened later would become one of
+    /// them, printed to and read from, and libuv aborts when it is to close one.
+    private static func openStandardStreams() {
+        for stream in STDIN_FILENO...STDERR_FILENO where fcntl(stream, F_GETFD) < 0 && errno == EBADF {
+            // The lowest number that is free: those below are open by now. Children get it, as they would the stream.
+            let opened = open("/dev/null", O_RDWR)
+            if opened < 0 { return }
+            if opened == stream { continue }
+            dup2(opened, stream)
+            close(opened)
+        }
     }
 
     /// A reader of standard output or error who leaves is an error of that write, not the end of the daemon. Children get

@@ -1,3 +1,6 @@
+internal import CLibuv
+internal import CWeir
+internal import Glibc
 internal import WeirLive
 internal import WeirLoop
 
@@ -113,8 +116,20 @@ extension ConfigurationReader {
             report("missing; expected a name, for the routes /live/NAME", at: key("name"), origin(mark))
         }
         checkSource(draft, at: path, mark)
+        checkFile(draft, at: "\(path).source.path")
+        if draft.format == .raw, draft.kind == .tone || draft.kind == .file, isSound(key("format"), key("source.kind"))
+        {
+            report(
+                "`raw` has no rate at which to play a \(draft.kind == .tone ? "tone" : "file"); expected `pcm`",
+                at: key("format"), origin(of: key("format"), or: mark))
+        }
         if draft.format == .raw, let pcm = given[key("pcm")] {
             report("has no meaning for format `raw`; remove it", at: key("pcm"), pcm)
+        }
+        if draft.format == .raw, draft.options.slowPolicy == .disconnect, let lag = given[key("slow.max_lag")] {
+            report(
+                "format `raw` has no rate to tell it by, and a listener is ended when the ring is full; remove it",
+                at: key("slow.max_lag"), lag)
         }
         if draft.options.slowPolicy == .pause, draft.kind == .tone {
             report(
@@ -156,6 +171,22 @@ extension ConfigurationReader {
                 "\(wrong); expected the program and its arguments", at: "\(source).command",
                 origin(of: "\(source).command"))
         }
+    }
+
+    /// What stands at the path now and cannot be a source of the kind. It may change before it is needed.
+    private mutating func checkFile(_ draft: StationDraft, at key: String) {
+        var status = stat()
+        guard let path = draft.path, let place = given[key], stat(path, &status) == 0 else { return }
+        let type = status.st_mode & S_IFMT
+        let wrong: String
+        switch draft.kind {
+        case .fifo where type != S_IFIFO: wrong = "is not a named pipe now; expected one, as mkfifo makes it"
+        case .file where type == S_IFDIR: wrong = "is a directory now; expected a file"
+        case .file where type == S_IFIFO: wrong = "is a named pipe now; expected a file, or kind `fifo`"
+        case .file where type != S_IFREG: wrong = "is not a regular file now; expected one"
+        default: return
+        }
+        report("\(quoted(path)) \(wrong)", at: key, place, severity: .warning)
     }
 
     private mutating func checkRing(_ draft: StationDraft, at path: String, _ mark: Mark) {
