@@ -220,8 +220,8 @@ final class Connection {
     /// Closes it when it is between requests; else after the response that is under way.
     func stop() {
         switch phase {
-        case .idle: finish()
-        case .head: if !hasPending { finish() }
+        // A head that is not complete would not be answered: waiting for its rest delays everyone.
+        case .idle, .head: finish()
         case .lingering: end()
         case .handling, .transfer: break
         }
