@@ -7,6 +7,10 @@ public import WeirLoop
 public final class Server {
     /// Bytes of a body that are read and thrown away, so that the connection can be kept, when a handler left them.
     static let drainLimit: UInt64 = 65536
+    /// Seconds that this may take.
+    static let drainTimeout: Double = 5
+    /// Seconds after which, and then between which, it is looked whether the peer of a running handler is still there.
+    static let peerCheckInterval: Double = 0.5
     /// Seconds for which a refused peer may go on sending, and how many bytes of it are thrown away.
     static let lingerTimeout: Double = 2
     static let lingerBytes = 1 << 20
@@ -377,7 +381,12 @@ public final class Server {
         case .shutdown: return .error(.unavailable("SHUTDOWN", "the server is stopping"))
         case nil: break
         }
-        if error is CancellationError { return .error(.unavailable("SHUTDOWN", "the server is stopping")) }
+        if error is CancellationError {
+            return .error(
+                isStopping
+                    ? .unavailable("SHUTDOWN", "the server is stopping")
+                    : .unavailable("PEER_LEFT", "the connection was closed before the answer"))
+        }
         onFailure?(error)
         return .error(HTTPError(500, "INTERNAL", "something went wrong here"))
     }
