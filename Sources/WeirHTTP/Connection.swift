@@ -53,6 +53,12 @@ final class Connection {
     private var isFirst = true
     /// Why the next wait is over before it begins.
     var interruption: Ending?
+    /// The peer was gone while the handler ran: its task is cancelled, and there is no next request.
+    private(set) var hasPeerLeft = false
+    /// The body of the request that is being answered.
+    weak var body: RequestBody?
+    /// No wait for the peer is longer than this, whatever it sends: while an unread body is drained.
+    var latest: UInt64 = .max
     /// Bytes of the body of the response that is under way.
     var sentBytes: UInt64 = 0
     /// Bytes moved since the loop had its turn.
@@ -105,9 +111,14 @@ final class Connection {
     private func begin(_ parsed: Parsed) {
         isFirst = false
         poll.pause()
-        phase = .handling
-        deadline = .max
+        handle()
         task = spawn { await self.run(parsed) }
+    }
+
+    /// The handler has its turn; it may take as long as it likes while the peer is there.
+    func handle() {
+        phase = .handling
+        deadline = server.clock.deadline(after: Server.peerCheckInterval)
     }
 
     /// The last thing that happens to it.
@@ -134,7 +145,7 @@ final class Connection {
             next = parsePending()
         }
         task = nil
-        if server.isStopping || interruption != nil { finish() } else { listen() }
+        if server.isStopping || hasPeerLeft || interruption != nil { finish() } else { listen() }
     }
 
     /// Whether there may be another request.
@@ -200,9 +211,8 @@ final class Connection {
 
     // MARK: From the server
 
-    /// The deadline has passed.
+    /// The deadline has passed. What neither ends nor is waiting keeps its deadline, and is asked again.
     func expire() {
-        deadline = .max
         switch phase {
         case .idle:
             server.counters.idleTimeouts += 1
@@ -210,18 +220,36 @@ final class Connection {
         case .head:
             server.counters.headTimeouts += 1
             if hasPending { begin(.late) } else { finish() }
-        case .handling, .transfer, .lingering:
+        case .handling:
+            handle()
+            if checkPeer() {
+                hasPeerLeft = true
+                task?.cancel()
+            }
+        case .transfer, .lingering:
             guard poll.isWaitedFor else { return }
             interruption = .timeout
             poll.interrupt()
         }
     }
 
+    /// Whether nobody is there to answer: the connection was reset or is closed, or the peer ended its side and has
+    /// nothing more to say. The latter may still read: what a handler answers all the same is sent. One that left a body
+    /// or another request to be read is there yet; whoever reads it finds the end.
+    private func checkPeer() -> Bool {
+        var state = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
+        guard Glibc.poll(&state, 1, 0) == 1 else { return false }
+        if Int32(state.revents) & (POLLERR | POLLHUP) != 0 { return true }
+        guard !hasPending, body?.isComplete != false else { return false }
+        var byte: UInt8 = 0
+        return recv(descriptor, &byte, 1, Int32(MSG_DONTWAIT | MSG_PEEK)) == 0
+    }
+
     /// Closes it when it is between requests; else after the response that is under way.
     func stop() {
         switch phase {
-        case .idle: finish()
-        case .head: if !hasPending { finish() }
+        // A head that is not complete would not be answered: waiting for its rest delays everyone.
+        case .idle, .head: finish()
         case .lingering: end()
         case .handling, .transfer: break
         }

@@ -34,11 +34,8 @@ extension Connection {
         if hasPending { return takePending(for: body) }
         let before = phase
         phase = .transfer
-        deadline = server.clock.deadline(after: server.options.sendTimeout)
-        defer {
-            phase = before
-            deadline = before == .handling ? .max : deadline
-        }
+        deadline = min(latest, server.clock.deadline(after: server.options.sendTimeout))
+        defer { if before == .handling { handle() } else { phase = before } }
         let count: Int
         do {
             count = try await receive()
@@ -57,10 +54,7 @@ extension Connection {
         let before = phase
         phase = .transfer
         deadline = server.clock.deadline(after: server.options.sendTimeout)
-        defer {
-            phase = before
-            if before == .handling { deadline = .max }
-        }
+        defer { if before == .handling { handle() } else { phase = before } }
         if pieces.reduce(0, { $0 + $1.count }) <= Connection.joinLimit {
             try await send(Array(pieces.joined()), more: false)
         } else {
@@ -114,8 +108,11 @@ extension Connection {
 
     // MARK: The rest of a body
 
-    /// Reads what a handler left of a short body, so that the next request is found behind it.
+    /// Reads what a handler left of a short body, so that the next request is found behind it. A peer that sends it a byte at
+    /// a time has `Server.drainTimeout` in all.
     func drain(_ body: RequestBody) async throws(Ending) -> Bool {
+        latest = server.clock.deadline(after: Server.drainTimeout)
+        defer { latest = .max }
         body.limit = Int(Server.drainLimit) + Int(clamping: body.received)
         while !body.isComplete {
             do {

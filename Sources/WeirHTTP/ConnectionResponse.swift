@@ -5,8 +5,8 @@ internal import WeirLoop
 extension Connection {
     func serve(_ request: Request, keepAlive: Bool) async throws(Ending) -> Bool {
         let started = server.clock.now
-        phase = .handling
-        deadline = .max
+        handle()
+        body = request.body
         var event = AccessEvent(request)
         defer { request.body.detach() }
         var response = await server.respond(
@@ -23,7 +23,8 @@ extension Connection {
         // What is left of the body decides whether another request can follow.
         let left = request.body.remaining
         let drains = !request.body.isExpected && !request.body.hasFailed && (left ?? 0) <= Server.drainLimit
-        let persists = keepAlive && drains && !response.closes && !server.isStopping && interruption == nil
+        let persists = keepAlive && drains && !response.closes && !server.isStopping && !hasPeerLeft
+            && interruption == nil
         event.status = response.status
         phase = .transfer
         do {

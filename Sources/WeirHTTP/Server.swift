@@ -7,11 +7,17 @@ public import WeirLoop
 public final class Server {
     /// Bytes of a body that are read and thrown away, so that the connection can be kept, when a handler left them.
     static let drainLimit: UInt64 = 65536
+    /// Seconds that this may take.
+    static let drainTimeout: Double = 5
+    /// Seconds after which, and then between which, it is looked whether the peer of a running handler is still there.
+    static let peerCheckInterval: Double = 0.5
     /// Seconds for which a refused peer may go on sending, and how many bytes of it are thrown away.
     static let lingerTimeout: Double = 2
     static let lingerBytes = 1 << 20
     /// Descriptors that `maxConnections` leaves for everything else when it is not given.
-    public static let reservedDescriptors = 256
+    public nonisolated static let reservedDescriptors = 256
+    /// Connections that are tried for however few descriptors there are.
+    public nonisolated static let leastConnections = 16
     /// Seconds before accepting is tried again when there was no descriptor to refuse with.
     static let acceptPause: Double = 0.1
     /// Seconds between two looks at the deadlines, at most.
@@ -59,7 +65,7 @@ public final class Server {
         self.clock = clock
         proxies = TrustedProxies(options.trustedProxies)
         access = Access(options: options, adminToken: adminToken, listening: [])
-        maxConnections = options.maxConnections ?? Server.defaultMaxConnections
+        maxConnections = options.maxConnections ?? Server.connections(ofDescriptors: Server.descriptorLimit)
         head.initialize(to: weir_http_head_t())
         sweeper = LoopTimer(clock: clock)
         resumer = LoopTimer(clock: clock)
@@ -70,11 +76,17 @@ public final class Server {
         head.deallocate()
     }
 
-    /// The descriptor limit of the process less `reservedDescriptors`, at least 16.
-    public static var defaultMaxConnections: Int {
+    /// Most connections of a process that may have so many descriptors, when no number is given: all but
+    /// `reservedDescriptors`, and at least `leastConnections`.
+    public nonisolated static func connections(ofDescriptors descriptors: Int) -> Int {
+        max(leastConnections, descriptors - reservedDescriptors)
+    }
+
+    /// The soft limit: what the process may open now.
+    private static var descriptorLimit: Int {
         var limit = rlimit()
-        getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
-        return max(16, Int(clamping: limit.rlim_cur) - reservedDescriptors)
+        guard getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 else { return 0 }
+        return Int(clamping: limit.rlim_cur)
     }
 
     // MARK: Starting and stopping
@@ -369,7 +381,12 @@ public final class Server {
         case .shutdown: return .error(.unavailable("SHUTDOWN", "the server is stopping"))
         case nil: break
         }
-        if error is CancellationError { return .error(.unavailable("SHUTDOWN", "the server is stopping")) }
+        if error is CancellationError {
+            return .error(
+                isStopping
+                    ? .unavailable("SHUTDOWN", "the server is stopping")
+                    : .unavailable("PEER_LEFT", "the connection was closed before the answer"))
+        }
         onFailure?(error)
         return .error(HTTPError(500, "INTERNAL", "something went wrong here"))
     }

@@ -142,13 +142,15 @@ struct LifecycleTests {
             idle.send(get("/hello"))
             #expect(await elsewhere { idle.answer() }.text == "hello")
             let silent = Client(port: port)
+            let half = Client(port: port)
+            half.send("GET /hello HTTP/1.1\r\nHo")
             let slow = Client(port: port)
             slow.send(get("/slow"))
             let stuck = Client(port: port)
             stuck.send(get("/stuck"))
             let endless = Client(port: port)
             endless.send(get("/endless"))
-            try await eventually("they are there") { server.counters.active == 5 && clock.waitingTimers >= 3 }
+            try await eventually("they are there") { server.counters.active == 6 && clock.waitingTimers >= 3 }
 
             var stopped = false
             spawn {
@@ -158,6 +160,8 @@ struct LifecycleTests {
             await LoopActor.settle()
             #expect(await elsewhere { idle.rest() } == [])
             #expect(await elsewhere { silent.rest() } == [])
+            // No time has passed: half a head is not waited for.
+            #expect(await elsewhere { half.rest() } == [])
             // Nobody is let in any more.
             #expect(await elsewhere { Client(port: port).answer() }.status == 0)
             await clock.advance(seconds: 3.1)

@@ -171,6 +171,13 @@ final class Client: @unchecked Sendable {
     @discardableResult
     func send(_ text: String) -> Bool { send(Array(text.utf8)) }
 
+    /// Ends the connection with a reset.
+    func reset() {
+        var nowhere = sockaddr()
+        nowhere.sa_family = sa_family_t(AF_UNSPEC)
+        connect(descriptor, &nowhere, socklen_t(MemoryLayout<sockaddr>.size))
+    }
+
     func shutdownWriting() { shutdown(descriptor, Int32(SHUT_WR)) }
 
     /// More bytes in the buffer; false at the end.

@@ -1,3 +1,4 @@
+import Glibc
 import Testing
 import WeirHTTP
 import WeirLive
@@ -115,6 +116,13 @@ import WeirLoop
                 "/sys/fs/cgroup/memory/memory.limit_in_bytes",
             ])
         #expect(ProcessLimits.memory >= 1 << 20 && ProcessLimits.memoryShare == ProcessLimits.memory / 4)
-        #expect(ProcessLimits.connections >= 1)
+    }
+
+    /// What `weir check` says must be what `weir serve` does, which raises the soft limit first.
+    @Test func connectionsAreCountedFromTheHardDescriptorLimit() {
+        var limit = rlimit()
+        #expect(getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0)
+        #expect(ProcessLimits.descriptors == Int(clamping: limit.rlim_max))
+        #expect(ProcessLimits.connections == max(16, Int(clamping: limit.rlim_max) - 256))
     }
 }

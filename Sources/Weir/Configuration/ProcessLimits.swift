@@ -1,21 +1,19 @@
 internal import CLibuv
 internal import CWeir
 internal import Glibc
+internal import WeirHTTP
 
 /// What the system lets this process use.
 public enum ProcessLimits {
-    /// Descriptors that are kept for files, sources and the loop when connections are counted.
-    public static let descriptorReserve = 256
-
-    /// Most open descriptors.
+    /// Most open descriptors of a daemon: the hard limit, to which it raises its soft one at the start.
     public static var descriptors: Int {
         var limit = rlimit()
         guard getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 else { return 1024 }
-        return Int(clamping: limit.rlim_cur)
+        return Int(clamping: limit.rlim_max)
     }
 
     /// `http.max_connections: auto`.
-    public static var connections: Int { max(1, descriptors - descriptorReserve) }
+    public static var connections: Int { Server.connections(ofDescriptors: descriptors) }
 
     /// `limits.memory: auto`: a quarter of what the process may use.
     public static var memoryShare: Int { memory / 4 }
