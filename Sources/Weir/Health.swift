@@ -103,12 +103,12 @@ struct HealthPolicy: Sendable {
         return variance > 0 ? covariance / variance * 60 : 0
     }
 
-    /// Notes the resident memory, and how many times the loop turned since the note before, and how many of these turns
+    /// Notes the resident memory, nil when it is not known, and how many times the loop turned since the note before, and how many of these turns
     /// took longer than `loopDelay`. `time` is in seconds of a clock that only grows.
     ///
     /// - Complexity: O(notes in `growthSpan`).
-    mutating func record(at time: Double, resident: UInt64, turns count: UInt64, slow: UInt64) {
-        memory.append((time, Double(resident)))
+    mutating func record(at time: Double, resident: UInt64?, turns count: UInt64, slow: UInt64) {
+        if let resident { memory.append((time, Double(resident))) }
         memory.removeAll { time - $0.time > HealthPolicy.growthSpan }
         turns.append((time, count, slow))
         turns.removeAll { time - $0.time >= HealthPolicy.loopSpan }

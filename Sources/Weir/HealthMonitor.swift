@@ -14,14 +14,16 @@ final class HealthMonitor {
     private let log: LogWriter
     private let clock: LoopClock
     private let timer: LoopTimer
-    private let resident: () -> UInt64
+    private let resident: () -> UInt64?
+    /// Bytes of resident memory when they were last known.
+    private var lastResident: UInt64 = 0
     private var turns: (all: UInt64, slow: UInt64) = (0, 0)
     private var last: Health?
 
-    /// `memoryLimit` in bytes. `resident` gives the bytes of resident memory.
+    /// `memoryLimit` in bytes. `resident` gives the bytes of resident memory, nil when they are not known.
     init(
         stations: Stations, watchdog: Watchdog, memoryLimit: Int, log: LogWriter, clock: LoopClock = .monotonic,
-        resident: @escaping () -> UInt64 = ResidentMemory.now
+        resident: @escaping () -> UInt64? = ResidentMemory.now
     ) {
         policy = HealthPolicy(memoryLimit: UInt64(max(1, memoryLimit)))
         self.stations = stations
@@ -33,18 +35,26 @@ final class HealthMonitor {
     }
 
     func start() {
+        // While descriptors are there: the first reading opens a file.
+        _ = readMemory()
         let interval = UInt64(HealthMonitor.interval * 1e9)
         timer.schedule(every: interval, from: clock.now + interval) { [weak self] _ in self?.sample() }
     }
 
     func close() { timer.close() }
 
+    private func readMemory() -> UInt64? {
+        let now = resident()
+        lastResident = now ?? lastResident
+        return now
+    }
+
     private func sample() {
         let wall = watchdog.wall
         let all = wall.count
         let slow = all - min(all, wall.count(upTo: UInt64(HealthPolicy.loopDelay * 1e9)))
         policy.record(
-            at: Double(clock.now) / 1e9, resident: resident(), turns: all - min(all, turns.all),
+            at: Double(clock.now) / 1e9, resident: readMemory(), turns: all - min(all, turns.all),
             slow: slow - min(slow, turns.slow))
         turns = (all, slow)
         _ = judge()
@@ -53,7 +63,7 @@ final class HealthMonitor {
     /// How things are now. A change is logged, whoever asks.
     func judge() -> Health {
         let sample = HealthSample(
-            resident: resident(),
+            resident: readMemory() ?? lastResident,
             stations: stations.all.map { station in
                 HealthSample.Station(
                     name: station.name, state: station.state, error: station.supervision.lastError,

@@ -74,8 +74,10 @@ struct Metrics {
         text.sample(Double(watchdog.cpu.max) / 1e9)
         text.family("weir_loop_entries_total", .counter, "Times that the core called the engine, and jobs run.")
         text.sample(LoopActor.entries)
-        text.family("weir_resident_memory_bytes", .gauge, "Resident memory of the process.")
-        text.sample(ResidentMemory.now())
+        if let resident = ResidentMemory.now() {
+            text.family("weir_resident_memory_bytes", .gauge, "Resident memory of the process.")
+            text.sample(resident)
+        }
         text.family("weir_log_dropped_lines_total", .counter, "Log lines that nobody took in time.")
         text.sample(log.droppedLines)
         text.family("weir_build_info", .gauge, "1, with the version as a label.")

@@ -12,7 +12,8 @@ struct LiveRoutes {
     let stations: Stations
 
     func install(on router: Router) {
-        router.get("/live") { [stations] _ in .json(LiveReport.json(stations)) }
+        // Addresses of listeners, and what children say: not for pages of other origins.
+        router.get("/live", audience: .sameOrigin) { [stations] _ in .json(LiveReport.json(stations)) }
         router.get("/live/:station") { try await listen($0, to: $0.parameter("station")) }
         router.post("/live/:station/start") { try start(try station($0.parameter("station"))) }
         router.post("/live/:station/stop") { try stop(try station($0.parameter("station"))) }

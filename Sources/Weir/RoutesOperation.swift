@@ -9,12 +9,12 @@ struct OperationRoutes {
     let metrics: Metrics
 
     func install(on router: Router) {
-        router.get("/") { _ in Page.response() }
-        router.get("/health") { _ in
+        router.get("/", audience: .sameOrigin) { _ in Page.response() }
+        router.get("/health", audience: .sameOrigin) { _ in
             let health = health.judge()
             return .json(health.json, status: health.status == .failing ? 503 : 200)
         }
-        router.get("/metrics") { _ in
+        router.get("/metrics", audience: .sameOrigin) { _ in
             Response(
                 200, fields: ["Content-Type": PrometheusText.contentType, "Cache-Control": "no-store"],
                 body: .bytes(metrics.text()))

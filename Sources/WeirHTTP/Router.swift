@@ -9,6 +9,8 @@ public final class Router {
     public enum Audience: Sendable {
         /// Anyone whom Host allows; a page of another origin may read what it answers, as CORS is configured.
         case anyone
+        /// Anyone whom Host allows; a page of another origin may not read what it answers.
+        case sameOrigin
         /// Whoever has the admin token.
         case admin
     }

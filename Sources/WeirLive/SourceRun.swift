@@ -237,6 +237,7 @@ final class SourceRun {
         }
         self.child = child
         child.onLine = { [weak self] line, suppressed in
+            let line = line.withoutUserinfo
             self?.lastLine = line
             self?.report(.line(line, suppressed: suppressed))
         }

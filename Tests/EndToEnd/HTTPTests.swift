@@ -100,12 +100,22 @@ struct HTTPTests {
         }
     }
 
-    @Test("pages of other origins may read what anyone may: CORS, as it is configured")
+    @Test("pages of other origins may listen, and read nothing else: CORS, as it is configured")
     func crossOrigin() throws {
         let origin = ["Origin: https://player.example"]
         try Daemon.run { weir in
-            #expect(try weir.get("/live", origin)["Access-Control-Allow-Origin"] == "*")
-            #expect(try weir.listen("/live/demo.wav", origin).head["Access-Control-Allow-Origin"] == "*")
+            for target in ["/live/demo.wav", "/live/demo", "/stream.wav", "/stream"] {
+                #expect(try weir.listen(target, origin).head["Access-Control-Allow-Origin"] == "*", "\(target)")
+            }
+            for target in ["/", "/live", "/health", "/metrics"] {
+                let reply = try weir.get(target, origin)
+                #expect(reply.status == 200, "\(target)")
+                #expect(reply["Access-Control-Allow-Origin"] == nil, "\(target)")
+                let preflight = try weir.request(
+                    "OPTIONS", target, origin + ["Access-Control-Request-Method: GET"])
+                #expect(preflight.status == 204, "\(target)")
+                #expect(preflight["Access-Control-Allow-Origin"] == nil, "\(target)")
+            }
             let preflight = try weir.request(
                 "OPTIONS", "/live/demo.wav", origin + ["Access-Control-Request-Method: GET"])
             #expect(preflight.status == 204)
@@ -119,13 +129,14 @@ struct HTTPTests {
             #expect(all.status == 204 && all["Allow"] != nil)
         }
         try Daemon.run("http: { cors: https://player.example }\n") { weir in
-            let reply = try weir.get("/live", origin)
-            #expect(reply["Access-Control-Allow-Origin"] == "https://player.example")
-            #expect(reply["Vary"] == "Origin")
+            let head = try weir.listen("/live/demo", origin).head
+            #expect(head["Access-Control-Allow-Origin"] == "https://player.example")
+            #expect(head["Vary"] == "Origin")
+            #expect(try weir.get("/live", origin)["Access-Control-Allow-Origin"] == nil)
         }
         try Daemon.run("http: { cors: none }\n") { weir in
-            let reply = try weir.get("/live", origin)
-            #expect(reply["Access-Control-Allow-Origin"] == nil)
+            let head = try weir.listen("/live/demo", origin).head
+            #expect(head["Access-Control-Allow-Origin"] == nil)
         }
     }
 

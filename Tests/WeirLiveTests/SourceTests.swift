@@ -70,6 +70,16 @@ import WeirLoop
         }
     }
 
+    @Test func `a password in what a child says is neither reported nor kept`() throws {
+        try withStation(shell("echo 'rtsp://me:secret@camera/1: refused' >&2; exit 1")) { station, journal, _ in
+            station.begin()
+            try await eventually("it has failed") { station.state == .failed }
+            #expect(journal.lines == ["rtsp://camera/1: refused"])
+            #expect(
+                station.supervision.lastError == "the child ended with exit status 1: rtsp://camera/1: refused")
+        }
+    }
+
     @Test func `a program that does not exist is named`() throws {
         try withStation(exec(["/no/such/program"])) { station, journal, _ in
             station.begin()
