@@ -51,7 +51,7 @@ public enum Program {
         _ command: Command, _ invocation: Invocation, _ environment: [String: String], _ console: Console
     ) -> Int32 {
         switch command.name {
-        case Check.command.name: Check.run(invocation.arguments[0], environment: environment, console)
+        case Check.command.name: Check.run(invocation, environment: environment, console)
         case Version.command.name: Version.run(console)
         default: serve(invocation, environment, console)
         }

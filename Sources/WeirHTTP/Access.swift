@@ -72,6 +72,26 @@ public enum AdminToken {
     public static let bytes = 32
     /// The longest token file that is read.
     public static let fileLimit = 4096
+    /// Characters that a token in a file must have: shorter ones can be guessed by trying.
+    public static let least = 16
+
+    /// Why a token file that is there is not used.
+    public enum Unusable: Error, Equatable, CustomStringConvertible {
+        /// Others than its owner may read or write it.
+        case exposed(mode: UInt32)
+        case short(characters: Int)
+
+        public var description: String {
+            switch self {
+            case .exposed(let mode):
+                "the admin token's file has mode 0\(String(mode, radix: 8)), so that others may read or write it;"
+                    + " expected 0600 (chmod 600, and a new token if it may have been read)"
+            case .short(let characters):
+                "the admin token in the file has \(characters) characters; expected \(AdminToken.least) or more"
+                    + " (without the file a new one is made)"
+            }
+        }
+    }
 
     /// A new token: 64 hexadecimal digits from the kernel's random numbers.
     public static func generate() throws(CoreError) -> String {
@@ -89,15 +109,10 @@ public enum AdminToken {
     }
 
     /// The token in a file, which is made with a new one, readable by its owner only, when it is not there. Blocks: for
-    /// the start of a program. Of two that come at once, both get the same token.
-    public static func readOrCreate(_ path: String) throws(CoreError) -> String {
+    /// the start of a program. Of two that come at once, both get the same token. Throws `CoreError` or `Unusable`.
+    public static func readOrCreate(_ path: String) throws -> String {
         for _ in 0..<2 {
-            do throws(CoreError) {
-                guard let token = try read(path) else { throw .invalid }
-                return token
-            } catch {
-                if error != .noEntry { throw error }
-            }
+            if let token = try readExisting(path) { return token }
             let token = try generate()
             do throws(CoreError) {
                 try LoopFile.createNow(path, Array((token + "\n").utf8), mode: 0o600)
@@ -106,6 +121,24 @@ public enum AdminToken {
                 if error != .exists { throw error }
             }
         }
-        throw .exists
+        throw CoreError.exists
+    }
+
+    /// The token in a file that nobody but its owner has access to; nil when there is no file.
+    private static func readExisting(_ path: String) throws -> String? {
+        let token: String
+        do throws(CoreError) {
+            token = try read(path) ?? ""
+        } catch {
+            if error == .noEntry { return nil }
+            throw error
+        }
+        var status = stat()
+        guard stat(path, &status) == 0 else { throw CoreError(errno: errno) }
+        guard status.st_mode & (S_IRWXG | S_IRWXO) == 0 else {
+            throw Unusable.exposed(mode: status.st_mode & 0o7777)
+        }
+        guard token.count >= least else { throw Unusable.short(characters: token.count) }
+        return token
     }
 }

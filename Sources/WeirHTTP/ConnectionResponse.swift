@@ -23,7 +23,8 @@ extension Connection {
         // What is left of the body decides whether another request can follow.
         let left = request.body.remaining
         let drains = !request.body.isExpected && !request.body.hasFailed && (left ?? 0) <= Server.drainLimit
-        let persists = keepAlive && drains && !response.closes && !server.isStopping && !hasPeerLeft
+        let persists =
+            keepAlive && drains && !response.closes && !server.isStopping && !hasPeerLeft
             && interruption == nil
         event.status = response.status
         phase = .transfer

@@ -106,7 +106,7 @@ public struct RemoteAddress: Sendable, Hashable, CustomStringConvertible {
 }
 
 /// Addresses whose `X-Forwarded-For` is believed.
-struct TrustedProxies: Sendable {
+public struct TrustedProxies: Sendable {
     private struct Network {
         let high: UInt64
         let low: UInt64
@@ -123,8 +123,9 @@ struct TrustedProxies: Sendable {
     private var networks: [Network] = []
     private var trustsUnix = false
 
-    /// Returns the first entry that is no address, network or `unix`.
-    static func firstInvalid(_ entries: [String]) -> String? {
+    /// Returns the first entry that is no address, network or `unix` (the peers of Unix sockets). A network of IPv4
+    /// addresses is written as such: `10.0.0.0/8`, not `::ffff:10.0.0.0/104`.
+    public static func firstInvalid(_ entries: [String]) -> String? {
         entries.first { $0 != "unix" && network($0) == nil }
     }
 
@@ -143,7 +144,9 @@ struct TrustedProxies: Sendable {
         let width = address.isIPv4 ? 32 : 128
         var bits = width
         if parts.count == 2 {
-            guard let number = Int(parts[1]), (0...width).contains(number) else { return nil }
+            guard parts[1].utf8.allSatisfy({ (0x30...0x39).contains($0) }), let number = Int(parts[1]),
+                (0...width).contains(number)
+            else { return nil }
             bits = number
         }
         return Network(high: address.high, low: address.low, bits: bits + 128 - width)

@@ -32,7 +32,6 @@ public struct CoreError: Error, RawRepresentable, Hashable, Sendable, CustomStri
     public static let noEntry = CoreError(rawValue: UV_ENOENT.rawValue)
     public static let exists = CoreError(rawValue: UV_EEXIST.rawValue)
     public static let tooLarge = CoreError(rawValue: UV_EFBIG.rawValue)
-    public static let tooManyFiles = CoreError(rawValue: UV_EMFILE.rawValue)
     public static let addressInUse = CoreError(rawValue: UV_EADDRINUSE.rawValue)
     public static let invalid = CoreError(rawValue: UV_EINVAL.rawValue)
     /// A position is older than what a log keeps.

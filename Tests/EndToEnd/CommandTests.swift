@@ -74,6 +74,38 @@ struct CommandTests {
         #expect(said.contains("did you mean `stations`?"), "\(said)")
     }
 
+    @Test("may open what the hard limit allows, whatever the soft one is, and the check counts with that")
+    func descriptorLimit() throws {
+        let scratch = try Scratch()
+        let limited = ["sh", "-c", "ulimit -Sn 300 && ulimit -Hn 500 && exec \"$@\"", "sh", Daemon.program]
+        let process = try Process(limited + ["serve", "--listen", "127.0.0.1:0", "--data", scratch.path + "/data"])
+        defer { process.end() }
+        #expect(process.wait { $0.text.firstRange(of: "http://127.0.0.1:") } != nil)
+        let limits = try Disk.text("/proc/\(process.pid)/limits")
+        let files = try #require(limits.split(separator: "\n").first { $0.hasPrefix("Max open files") })
+        #expect(files.split(separator: " ").dropFirst(3).prefix(2) == ["500", "500"])
+
+        try Disk.write(scratch.path + "/weir.json", "{}".utf8)
+        let check = try Peer.run(limited + ["check", scratch.path + "/weir.json"])
+        #expect(check.text.contains(", connections 244\n"), "\(check.text)")
+    }
+
+    @Test("does not start with a token file that is of no use")
+    func tokenFile() throws {
+        let scratch = try Scratch()
+        let file = scratch.path + "/admin.token"
+        for (token, mode, wrong) in [
+            ("0123456789abcdef", 0o644, "mode 0644"), ("too short", 0o600, "has 9 characters"),
+        ] as [(String, mode_t, String)] {
+            try Disk.write(file, token.utf8)
+            #expect(chmod(file, mode) == 0)
+            let result = try run("serve", "--listen", "127.0.0.1:0", "--data", scratch.path)
+            #expect(result.exit == .code(1))
+            #expect(result.errors.contains(file) && result.errors.contains(wrong), "\(result.errors)")
+            #expect(!result.errors.contains(token))
+        }
+    }
+
     @Test("does not start on a public address without a token that is configured")
     func publicAddress() throws {
         let scratch = try Scratch()

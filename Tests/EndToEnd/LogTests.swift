@@ -86,6 +86,24 @@ struct LogTests {
         }
     }
 
+    @Test("the access line of a live response says how long it lasted")
+    func liveAccess() throws {
+        try Daemon.run { weir in
+            let began = Pace.now
+            let client = try weir.listen("/live/demo.wav").client
+            let heard = Pace.now
+            while Pace.now - heard < 250_000_000 { _ = try client.receive(4096) }
+            let lasted = Double(Pace.now - heard) / 1e9
+            client.close()
+            let event = try weir.event("access") { $0["target"] == "/live/demo.wav" }
+            let seconds = try #require(event.fields["seconds"]?.number)
+            // Written in milliseconds.
+            #expect(seconds >= lasted - 0.001)
+            #expect(seconds <= Double(Pace.now - began) / 1e9 + 0.001)
+            #expect(try #require(event.number("bytes")) > 0)
+        }
+    }
+
     @Test("the level leaves out what is below it")
     func level() throws {
         try Daemon.run(options: ["--log-level", "warning"]) { weir in

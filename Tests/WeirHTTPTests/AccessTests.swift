@@ -160,7 +160,19 @@ struct AccessTests {
         #expect(try AdminToken.read(path) == "given")
         try LoopFile.writeNow(path, Array("\n".utf8))
         #expect(try AdminToken.read(path) == nil)
-        #expect(throws: CoreError.invalid) { try AdminToken.readOrCreate(path) }
+        #expect(chmod(path, 0o600) == 0)
+        #expect(throws: AdminToken.Unusable.short(characters: 0)) { try AdminToken.readOrCreate(path) }
+        try LoopFile.writeNow(path, Array("fifteen letters\n".utf8), mode: 0o600)
+        let short = #expect(throws: AdminToken.Unusable.self) { try AdminToken.readOrCreate(path) }
+        #expect(short?.description.contains("has 15 characters; expected 16 or more") == true)
+        try LoopFile.writeNow(path, Array("sixteen letters!\n".utf8), mode: 0o600)
+        #expect(try AdminToken.readOrCreate(path) == "sixteen letters!")
+        for mode: mode_t in [0o640, 0o604, 0o620] {
+            #expect(chmod(path, mode) == 0)
+            let exposed = #expect(throws: AdminToken.Unusable.self) { try AdminToken.readOrCreate(path) }
+            #expect(exposed?.description.contains("mode 0\(String(mode, radix: 8))") == true)
+            #expect(exposed?.description.contains("expected 0600") == true)
+        }
         #expect(throws: CoreError.noEntry) { try AdminToken.readOrCreate(directory + "/none/token") }
     }
 

@@ -147,6 +147,24 @@ final class Recording: @unchecked Sendable {
         #expect(Self.run("check").code == 2)
     }
 
+    @Test func checkTakesTheOptionsOfTheLog() throws {
+        let directory = try TemporaryDirectory()
+        let file = try directory.write("weir.json", "{}")
+        #expect(Self.run("check", file, "--log-level=debug", "--log-format", "json").code == 0)
+        let wrong = Self.run("check", "--log-level", "loud", file)
+        #expect(wrong.code == 1)
+        #expect(wrong.output.hasPrefix("--log-level: \"loud\" is unknown; expected debug, info, warning or error"))
+    }
+
+    @Test func aRepeatedOptionIsAListWhateverItsCommas() throws {
+        let words = ["--listen", "unix:/tmp/a,b.sock", "--listen=127.0.0.1:0"]
+        let source = Serve.source(try Serve.command.parse(words), environment: [:])
+        let configuration = try #require(source.load().configuration)
+        #expect(
+            configuration.server.addresses == [.unix(path: "/tmp/a,b.sock"), .internet(host: "127.0.0.1", port: 0)])
+        #expect(Self.run("serve", "--listen", "127.0.0.1:0", "--listen", "").code == 2)
+    }
+
     @Test func serveDoesNotStartWithAnError() throws {
         let directory = try TemporaryDirectory()
         let file = try directory.write("weir.json", "{ \"dta\": 1 }")

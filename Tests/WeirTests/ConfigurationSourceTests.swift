@@ -97,7 +97,7 @@ import WeirLoop
             "weir.json", "{ \"data\": \"/file\", \"log\": { \"level\": \"error\", \"format\": \"json\" } }")
         let source = ConfigurationSource(
             file: file, environment: ["WEIR_DATA": "/variable", "WEIR_LOG_LEVEL": "warning"],
-            options: [.init(name: "--data", key: "data", value: "/option")])
+            options: [.init(name: "--data", key: "data", values: ["/option"])])
         let configuration = try #require(source.load().configuration)
         #expect(configuration.data == "/option")
         #expect(configuration.log.level == .warning)
@@ -115,7 +115,8 @@ import WeirLoop
 
     @Test func aWrongOptionIsNamedByItsDashes() {
         let outcome = ConfigurationSource(options: [
-            .init(name: "--log-level", key: "log.level", value: "warn"), .init(name: "--data", key: "data", value: ""),
+            .init(name: "--log-level", key: "log.level", values: ["warn"]),
+            .init(name: "--data", key: "data", values: [""]),
         ]).load()
         #expect(
             outcome.lines == [

@@ -3,5 +3,6 @@ extension Bench {
     static let command = Command(
         name: "bench", about: "Runs a microbenchmark",
         arguments: [.init(name: "NAME", about: "Which one: fanout or loop")],
-        options: [.init(name: "json", value: nil, about: "Prints JSON instead of a table")], passesOn: true)
+        options: [.init(name: "json", value: nil, about: "Prints JSON instead of a table")] + BenchFanout.options,
+        passesOn: true)
 }

@@ -58,13 +58,18 @@ enum BenchFanout {
         }
     }
 
+    static let options: [Command.Option] = [
+        .init(name: "listeners", value: "N,N", about: "fanout: how many listeners (100,1000)"),
+        .init(name: "windows", value: "MS,MS", about: "fanout: flush windows (20,50,100,200)"),
+        .init(name: "seconds", value: "S", about: "fanout: of measuring each (1)"),
+    ]
+
     static func plan(_ arguments: [String]) throws(UsageError) -> Plan {
         let command = Command(
             name: "bench fanout", about: "",
             options: [
-                .init(name: "json", value: nil, about: ""), .init(name: "listeners", value: "N,N", about: ""),
-                .init(name: "windows", value: "MS,MS", about: ""), .init(name: "seconds", value: "S", about: ""),
-            ])
+                .init(name: "json", value: nil, about: "")
+            ] + options)
         let invocation = try command.parse(arguments)
         var plan = Plan()
         plan.isJSON = invocation.flags.contains("json")

@@ -7,6 +7,7 @@ enum Check {
     static let command = Command(
         name: "check", about: "Checks a configuration, and prints the caps it implies",
         arguments: [.init(name: "FILE", about: "The configuration, YAML or JSON")],
+        options: Serve.logOptions,
         notes: [
             """
             The variables of the environment count, as they would for `weir serve`.
@@ -14,8 +15,10 @@ enum Check {
             """
         ])
 
-    static func run(_ file: String, environment: [String: String], _ console: Console) -> Int32 {
-        let outcome = ConfigurationSource(file: file, environment: environment).load()
+    static func run(_ invocation: Invocation, environment: [String: String], _ console: Console) -> Int32 {
+        let file = invocation.arguments[0]
+        let options = Serve.overrides(invocation)
+        let outcome = ConfigurationSource(file: file, environment: environment, options: options).load()
         for problem in outcome.problems { console.line(problem.description) }
         guard let configuration = outcome.configuration else {
             let errors = count(outcome.errors.count, "error")

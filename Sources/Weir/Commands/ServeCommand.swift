@@ -8,9 +8,7 @@ extension Serve {
                 name: "listen", value: "ADDRESS", about: "127.0.0.1:8080, [::1]:0 or unix:PATH; may be repeated",
                 repeats: true),
             .init(name: "data", value: "DIR", about: "The directory of everything that Weir keeps (./weir-data)"),
-            .init(name: "log-level", value: "LEVEL", about: "debug, info, warning or error (info)"),
-            .init(name: "log-format", value: "FORMAT", about: "text or json (text)"),
-        ],
+        ] + logOptions,
         notes: [
             """
             Without a configuration there is a station `demo` that plays a tone.
@@ -19,17 +17,24 @@ extension Serve {
             """
         ])
 
+    /// Of every command that reads a configuration.
+    static let logOptions: [Command.Option] = [
+        .init(name: "log-level", value: "LEVEL", about: "debug, info, warning or error (info)"),
+        .init(name: "log-format", value: "FORMAT", about: "text or json (text)"),
+    ]
+
     /// The configuration that a command line asks for.
     static func source(_ invocation: Invocation, environment: [String: String]) -> ConfigurationSource {
-        var options: [ConfigurationSource.Option] = []
-        if let addresses = invocation.values["listen"] {
-            options.append(.init(name: "--listen", key: "listen", value: addresses.joined(separator: ",")))
-        }
-        for (name, key) in [("data", "data"), ("log-level", "log.level"), ("log-format", "log.format")] {
-            if let value = invocation.value(name) { options.append(.init(name: "--\(name)", key: key, value: value)) }
-        }
         let variable = environment[ConfigurationSource.fileVariable]
         let file = invocation.value("config") ?? variable.flatMap { $0.isEmpty ? nil : $0 }
-        return ConfigurationSource(file: file, environment: environment, options: options)
+        return ConfigurationSource(file: file, environment: environment, options: overrides(invocation))
+    }
+
+    /// The keys that stand on a command line.
+    static func overrides(_ invocation: Invocation) -> [ConfigurationSource.Option] {
+        [("listen", "listen"), ("data", "data"), ("log-level", "log.level"), ("log-format", "log.format")].compactMap {
+            (name, key) in
+            invocation.values[name].map { .init(name: "--\(name)", key: key, values: $0) }
+        }
     }
 }

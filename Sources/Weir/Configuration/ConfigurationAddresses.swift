@@ -90,17 +90,6 @@ enum InternetAddress {
         guard inet_pton(AF_INET6, String(text[..<(zone ?? text.endIndex)]), &sixteen) == 1 else { return nil }
         return withUnsafeBytes(of: &sixteen) { Array($0) }
     }
-
-    /// An address, or a network such as `10.0.0.0/8`.
-    static func isNetwork(_ text: String) -> Bool {
-        let parts = text.split(separator: "/", maxSplits: 1, omittingEmptySubsequences: false)
-        guard let address = parts.first, !address.contains("%"), let bytes = bytes(String(address)) else {
-            return false
-        }
-        guard parts.count == 2 else { return true }
-        guard parts[1].utf8.allSatisfy({ (0x30...0x39).contains($0) }), let length = Int(parts[1]) else { return false }
-        return (0...(bytes.count * 8)).contains(length)
-    }
 }
 
 /// Names of hosts: letters, digits and dashes between dots (RFC 1123 §2.1), and the underscores that are found in practice.
@@ -144,8 +133,8 @@ extension ConfigurationType where Value == [ServerOptions.Address] {
 extension ConfigurationType where Value == [String] {
     static var networks: Self {
         let network = ConfigurationType<String>.text(
-            expected: "an address or a network such as 10.0.0.0/8",
-            check: { InternetAddress.isNetwork($0) ? nil : "\(quoted($0)) is no network" })
+            expected: "an address, a network such as 10.0.0.0/8, or unix",
+            check: { TrustedProxies.firstInvalid([$0]).map { "\(quoted($0)) is no network" } })
         return .list(
             of: network, noun: "list of addresses and networks",
             expected: "a list of addresses and networks such as [10.0.0.0/8]", alone: true)

@@ -13,6 +13,8 @@ struct ConfigurationKey<Target: Sendable>: Sendable {
     let read: @Sendable (Node, String, inout ConfigurationReader, inout Target) -> Void
     /// What text from the environment or an option stands for; nil: the key is for files only.
     let parse: (@Sendable (String) -> Node)?
+    /// What the values of a repeated option stand for.
+    let parseEach: (@Sendable ([String]) -> Node)?
 
     /// A key that sets a field. Its default is the field's.
     init<Value>(
@@ -25,6 +27,7 @@ struct ConfigurationKey<Target: Sendable>: Sendable {
         self.standard = required ? "required" : type.write(standard[keyPath: field])
         self.about = about
         parse = type.parse
+        parseEach = type.parseEach
         read = { node, path, reader, target in
             if let value = reader.value(of: node, type, at: path) { target[keyPath: field] = value }
         }
@@ -42,6 +45,7 @@ struct ConfigurationKey<Target: Sendable>: Sendable {
         self.about = about
         self.read = read
         parse = nil
+        parseEach = nil
     }
 
     /// `WEIR_HTTP_MAX_CONNECTIONS`.

@@ -54,7 +54,7 @@ extension ConfigurationTable where Target == Configuration {
                     "Largest body of a request, where the route has no limit of its own"),
                 key(
                     "http.trusted_proxies", .networks, \.server.trustedProxies,
-                    "Addresses and networks whose `X-Forwarded-For` is believed"),
+                    "Addresses and networks whose `X-Forwarded-For` is believed; `unix` is whoever uses a Unix socket"),
                 key(
                     "http.allowed_hosts", .hosts, \.server.allowedHosts,
                     "Names that `Host` may have beside `localhost` and the addresses listened on; `*` turns the check off"

@@ -1,5 +1,6 @@
 extension ConfigurationType {
-    /// A list; with `alone`, a single element may stand without brackets. Elsewhere than in a file, commas separate.
+    /// A list; with `alone`, a single element may stand without brackets. Elsewhere than in a file, commas separate; an option that
+    /// may be repeated has an element each time, commas and all.
     static func list<Element: Sendable>(
         of element: ConfigurationType<Element>, noun: String, expected: String, alone: Bool
     ) -> Self where Value == [Element] {
@@ -37,7 +38,8 @@ extension ConfigurationType {
             parse: { text in
                 Node(
                     content: .list(text.split(separator: ",").map { element.parse(String($0).trimmed) }), mark: nowhere)
-            })
+            },
+            parseEach: { texts in Node(content: .list(texts.map(element.parse)), mark: nowhere) })
     }
 }
 

@@ -86,10 +86,16 @@ struct ConfigurationReader {
         _ text: String, _ key: ConfigurationKey<Target>, from origin: Origin, into target: inout Target
     ) {
         guard let parse = key.parse else { return }
+        read(parse(text), key, from: origin, into: &target)
+    }
+
+    mutating func read<Target>(
+        _ node: Node, _ key: ConfigurationKey<Target>, from origin: Origin, into target: inout Target
+    ) {
         source = origin
         defer { source = nil }
         broken.remove(key.path)
-        key.read(parse(text), key.path, &self, &target)
+        key.read(node, key.path, &self, &target)
     }
 
     // MARK: Groups

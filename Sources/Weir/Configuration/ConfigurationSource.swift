@@ -6,12 +6,13 @@ public struct ConfigurationSource: Sendable, Equatable {
         public var name: String
         /// `listen`.
         public var key: String
-        public var value: String
+        /// As often as it was given.
+        public var values: [String]
 
-        public init(name: String, key: String, value: String) {
+        public init(name: String, key: String, values: [String]) {
             self.name = name
             self.key = key
-            self.value = value
+            self.values = values
         }
     }
 
@@ -121,10 +122,12 @@ extension ConfigurationReader {
     mutating func read(options: [ConfigurationSource.Option], into configuration: inout Configuration) {
         for option in options {
             guard let key = ConfigurationTable.configuration.key(option.key) else { continue }
-            if option.value.isEmpty {
+            if option.values.contains("") {
                 report("is empty; expected \(key.expected)", at: "", .option(option.name))
-            } else {
-                read(option.value, key, from: .option(option.name), into: &configuration)
+            } else if let parseEach = key.parseEach {
+                read(parseEach(option.values), key, from: .option(option.name), into: &configuration)
+            } else if let value = option.values.last {
+                read(value, key, from: .option(option.name), into: &configuration)
             }
         }
     }

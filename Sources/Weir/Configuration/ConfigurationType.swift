@@ -8,6 +8,8 @@ struct ConfigurationType<Value: Sendable>: Sendable {
     let write: @Sendable (Value) -> String
     /// What an environment variable or an option holds, as a document would have it.
     let parse: @Sendable (String) -> Node
+    /// What an option holds that may be given more than once; nil: it is given once.
+    var parseEach: (@Sendable ([String]) -> Node)?
 }
 
 /// What is wrong with a value, or with a part of it.
