@@ -91,29 +91,42 @@ int weir_fanout_kick(weir_fanout_t *fanout, uint64_t id) {
   return 0;
 }
 
-static void gather(weir_fanout_t *fanout, weir__link_t *list) {
+static void gather(weir_fanout_t *fanout, weir__link_t *list,
+                   weir__link_t *into) {
   while (!weir__link_is_empty(list)) {
     weir__listener_t *listener = (weir__listener_t *)list->next;
     weir__fanout_unlink(fanout, listener);
-    weir__link_append(&fanout->pass, &listener->link);
+    weir__link_append(into, &listener->link);
   }
+}
+
+static void mark(weir__listener_t *listener, void *context) {
+  const weir_end_reason_t *reason = context;
+  if (listener->ending) return;
+  listener->ending = 1;
+  listener->reason = (uint8_t)*reason;
 }
 
 void weir_fanout_end(weir_fanout_t *fanout, weir_end_reason_t reason) {
   if ((unsigned)reason >= WEIR_END_REASONS) reason = WEIR_END_SHUTDOWN;
   /* Those that are there now: a callback may add others. */
-  gather(fanout, &fanout->ready);
-  gather(fanout, &fanout->lapped);
+  weir__fanout_visit(fanout, mark, &reason);
+  int at_once = fanout->own_clock || fanout->closing;
+  weir__link_t *into = at_once ? &fanout->pass : &fanout->ready;
+  if (at_once)
+    gather(fanout, &fanout->ready, into);
+  else
+    gather(fanout, &fanout->pass, into);
+  gather(fanout, &fanout->lapped, into);
   for (uint32_t i = 0; i < fanout->phase.count; i++)
-    gather(fanout, &fanout->phase.slots[i]);
+    gather(fanout, &fanout->phase.slots[i], into);
+  if (!at_once) {
+    weir__fanout_soon(fanout);
+    return;
+  }
   while (!weir__link_is_empty(&fanout->pass)) {
     weir__listener_t *listener = (weir__listener_t *)fanout->pass.next;
-    weir__flush_t result;
-    listener->blocked = 0; /* it is asked once more */
-    do
-      result = weir__listener_flush(listener, weir__fanout_now(fanout));
-    while (result == WEIR__FLUSH_MORE);
-    if (result != WEIR__FLUSH_ENDED) weir__listener_end(listener, reason, 0);
+    (void)weir__listener_flush(listener, weir__fanout_now(fanout));
   }
 }
 

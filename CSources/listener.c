@@ -275,12 +275,26 @@ static int is_too_slow(const weir__listener_t *listener, uint64_t now,
   return lags_too_far(listener);
 }
 
+/* An orderly end: what its socket takes at once is still sent. */
+static weir__flush_t finish(weir__listener_t *listener, uint64_t now) {
+  listener->ending = 0; /* judged as ever meanwhile */
+  listener->blocked = 0;
+  weir__flush_t result;
+  do
+    result = weir__listener_flush(listener, now);
+  while (result == WEIR__FLUSH_MORE);
+  if (result != WEIR__FLUSH_ENDED)
+    weir__listener_end(listener, (weir_end_reason_t)listener->reason, 0);
+  return WEIR__FLUSH_ENDED;
+}
+
 weir__flush_t weir__listener_flush(weir__listener_t *listener, uint64_t now) {
   weir_fanout_t *fanout = listener->fanout;
   if (listener->gone) {
     weir__listener_fail(listener, listener->error);
     return WEIR__FLUSH_ENDED;
   }
+  if (listener->ending) return finish(listener, now);
   if (listener->position < weir_log_tail(fanout->log)) {
     if (fanout->options.policy == WEIR_SLOW_DISCONNECT) {
       weir__listener_end(listener, WEIR_END_LAG, 0);

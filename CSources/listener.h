@@ -48,6 +48,8 @@ typedef struct weir__listener {
   uint8_t woken;   /* it has, since the last write */
   uint8_t watched; /* events that its handle polls for */
   uint8_t gone;    /* its socket said so; `error` says how */
+  uint8_t ending;  /* is to be ended, for `reason`, when it is served next */
+  uint8_t reason;
   uint8_t ended;
   char label[WEIR_FANOUT_LABEL_MAX + 1];
   uint8_t rest[]; /* one unit; the pending bytes stand at its end */

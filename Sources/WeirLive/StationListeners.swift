@@ -182,6 +182,8 @@ extension Station {
         let report = report(listener)
         emit(.left(report, reason: reason.name, error: error?.description))
         (listener.attachment as? Ticket)?.whenLeft?(report, reason.name)
+        // The last ones leave while the fan-out closes, which may not be asked then.
+        if isClosing { return }
         adaptWindow()
         demandChanged()
     }

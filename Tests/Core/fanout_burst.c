@@ -132,7 +132,31 @@ static void test_bursts(uint64_t window) {
   test_bench_close(&bench);
 }
 
+/* An end with something to be sent to each is no longer a burst. */
+static void test_end(void) {
+  uv_prepare_t prepare;
+  weir_fanout_counters_t counters;
+  open_bench(500 * TEST_MS, &prepare);
+  join_all(WEIR_FANOUT_NEWEST);
+  for (int i = 0; i < 20; i++)
+    test_poll(&bench);
+  most_in_turn = 0;
+  test_publish(&bench, 4000);
+  weir_fanout_end(bench.fanout, WEIR_END_KICKED);
+  do {
+    test_poll(&bench);
+    weir_fanout_counters(bench.fanout, &counters);
+  } while (counters.listeners > 0);
+  CHECK_EQ(counters.ended[WEIR_END_KICKED], LISTENERS);
+  CHECK(all_have(4000));
+  test_poll(&bench);
+  CHECK(most_in_turn > 0 && most_in_turn <= WEIR_FANOUT_BURST_SENDS);
+  uv_close((uv_handle_t *)&prepare, NULL);
+  test_bench_close(&bench);
+}
+
 int main(void) {
+  test_end();
   test_bursts(5 * TEST_MS);
   test_bursts(0);
   return 0;

@@ -159,9 +159,9 @@ WEIR_EXTERN WEIR_NODISCARD int weir_fanout_create(
     uv_loop_t *loop, weir_fanout_t **fanout,
     const weir_fanout_options_t *options);
 
-/* Ends every listener (WEIR_END_SHUTDOWN, orderly), then frees. `closed` (may
- * be NULL) is called from the loop when no handle is left. Sources on it are
- * closed before. */
+/* Ends every listener (WEIR_END_SHUTDOWN, orderly), all in this call, then
+ * frees. `closed` (may be NULL) is called from the loop when no handle is left.
+ * Sources on it are closed before. */
 WEIR_EXTERN void weir_fanout_close(weir_fanout_t *fanout,
                                    void (*closed)(void *data));
 
@@ -193,9 +193,10 @@ WEIR_EXTERN WEIR_NODISCARD int weir_fanout_add(
 /* Ends one listener: WEIR_END_KICKED. UV_ENOENT when there is none. O(n). */
 WEIR_EXTERN int weir_fanout_kick(weir_fanout_t *fanout, uint64_t id);
 
-/* Ends all listeners in an orderly way, for WEIR_END_SHUTDOWN or another
- * reason. What a socket takes at once of the pending bytes is still sent. All
- * in this call: the loop turns again after a write and a close for each. */
+/* Ends all listeners of this moment in an orderly way, for WEIR_END_SHUTDOWN or
+ * another reason: what a socket takes at once of the pending bytes is still
+ * sent. Over the next turns, as many in each as a burst has time for; with a
+ * clock of one's own, at once. */
 WEIR_EXTERN void weir_fanout_end(weir_fanout_t *fanout,
                                  weir_end_reason_t reason);
 
