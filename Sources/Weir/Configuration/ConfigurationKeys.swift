@@ -61,7 +61,7 @@ extension ConfigurationTable where Target == Configuration {
                 ),
                 key(
                     "http.cors", .origin, \.server.cors,
-                    "`Access-Control-Allow-Origin` of what anyone may read; `none` sends none"),
+                    "`Access-Control-Allow-Origin` of streams; `none` sends none"),
                 key(
                     "limits.listeners", .integer(1...1_000_000), \.limits.listeners,
                     "Most listeners of all stations together"),
