@@ -18,8 +18,9 @@ final class Ticket {
 
 /// A joiner that waits for the first byte.
 final class JoinWaiter {
-    var continuation: UnsafeContinuation<Bool, Never>?
+    /// Ends its sleep, by bytes or by the end of the station.
     let timer: LoopTimer
+    var isAdmitted = false
 
     init(_ timer: LoopTimer) {
         self.timer = timer
@@ -148,28 +149,25 @@ extension Station {
 
     // MARK: Waiting for the first byte
 
+    /// Whether bytes came. Not any more once the station is off the air, `start_timeout` has passed, or the joiner's task
+    /// is cancelled.
     private func waitForBytes() async -> Bool {
         if state == .live { return true }
         if isClosing { return false }
         let waiter = JoinWaiter(LoopTimer(clock: clock))
-        return await withUnsafeContinuation { continuation in
-            waiter.continuation = continuation
-            waiters.append(waiter)
-            waiter.timer.schedule(at: clock.deadline(after: options.startTimeout)) { [weak self] in
-                self?.waiters.removeAll { $0 === waiter }
-                waiter.continuation?.resume(returning: false)
-                waiter.continuation = nil
-            }
-        }
+        waiters.append(waiter)
+        try? await waiter.timer.sleep(until: clock.deadline(after: options.startTimeout))
+        waiters.removeAll { $0 === waiter }
+        waiter.timer.close()
+        return waiter.isAdmitted
     }
 
     func wake(_ admitted: Bool) {
         let woken = waiters
         waiters = []
         for waiter in woken {
-            waiter.timer.close()
-            waiter.continuation?.resume(returning: admitted)
-            waiter.continuation = nil
+            waiter.isAdmitted = admitted
+            waiter.timer.stop()
         }
     }
 

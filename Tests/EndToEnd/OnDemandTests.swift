@@ -89,6 +89,29 @@ struct OnDemandTests {
         }
     }
 
+    @Test("a joiner that leaves while it waits gives its seat back long before start_timeout", arguments: [true, false])
+    func leavesTheSeat(byReset: Bool) throws {
+        try Daemon.run(
+            """
+            live:
+              stations:
+                - name: tape
+                  source: { kind: exec, command: [sleep, "1000"], autostart: on-demand, start_timeout: 1m }
+                  listeners: { max: 1 }
+            """
+        ) { weir in
+            let gone = try weir.client()
+            try gone.send("GET /live/tape HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            try weir.event("source started")
+            #expect(try weir.request("HEAD", "/live/tape").status == 503)
+            if byReset { gone.reset() } else { gone.close() }
+            // HEAD would be told of a full house, and starts nothing.
+            try eventually("there is a seat") {
+                try weir.request("HEAD", "/live/tape").status == 200 ? true : nil
+            }
+        }
+    }
+
     @Test("a full house: 503 with Retry-After, until somebody leaves")
     func full() throws {
         try station(SupervisionTests.playing) { weir in
