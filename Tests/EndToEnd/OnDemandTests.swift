@@ -89,7 +89,8 @@ struct OnDemandTests {
         }
     }
 
-    @Test("a joiner that leaves while it waits gives its seat back long before start_timeout", arguments: [true, false])
+    @Test(
+        "a joiner that leaves while it waits gives its seat back long before start_timeout", arguments: [true, false])
     func leavesTheSeat(byReset: Bool) throws {
         try Daemon.run(
             """
