@@ -41,9 +41,6 @@ public struct StationOptions: Sendable, Equatable {
             case .fifo: "fifo"
             }
         }
-
-        /// Whether reading can wait for a slow listener (`slow: pause`).
-        public var canPause: Bool { self != .tone }
     }
 
     /// How long the engine gathers bytes before it sends them to a listener.
