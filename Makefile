@@ -8,7 +8,7 @@
 # Where the toolchain's archive is usually unpacked; a Swift in PATH goes first.
 export PATH := $(PATH):/opt/swift/usr/bin
 
-include packaging/core.mk
+include packaging/core.mk packaging/tls.mk
 
 SWIFT ?= swift
 STAGES := packaging/stages
@@ -39,9 +39,10 @@ setup-run setup-test setup-lint setup-bench setup-core setup-all: setup-%:
 
 #: make test             every test, 15 minutes at most
 #: make core [TEST=x]    the C core and its tests: a C compiler and libuv only
+#: make tls [TEST=x]     TLS beside the core, and its tests: OpenSSL as well
 #: make swift-test       the tests in Swift
 .PHONY: test swift-test
-TEST_STAGES = core swift-test peers fuzz bench-check
+TEST_STAGES = core tls warm-check swift-test peers streams fuzz bench-check
 test: setup-test
 	@$(STAGES) test $(TEST_STAGES)
 
@@ -54,15 +55,15 @@ swift-test:
 # the second build. UBSan traps in the C part of a Swift build, since its
 # runtime is not linked there.
 #: make asan | tsan      the tests under AddressSanitizer + UBSan, ThreadSanitizer
-.PHONY: asan asan-core asan-swift tsan tsan-core tsan-swift
+.PHONY: asan asan-core asan-tls asan-swift tsan tsan-core tsan-swift
 asan:
-	@$(STAGES) $@ asan-core asan-swift
+	@$(STAGES) $@ asan-core asan-tls asan-swift
 # (gold warns about each symbol of the sanitizer's runtime; lld does not.)
-asan-core:
-	@$(MAKE) core CC=clang SANITIZE=address,undefined \
+asan-core asan-tls: asan-%:
+	@$(MAKE) $* CC=clang SANITIZE=address,undefined \
 	  CORE_RUNTIME=-fuse-ld=lld
 # WEIR_SANITIZER tells tests that measure memory or time to leave it at that.
-asan-core asan-swift: export WEIR_SANITIZER = address
+asan-core asan-tls asan-swift: export WEIR_SANITIZER = address
 tsan-core tsan-swift: export WEIR_SANITIZER = thread
 asan-swift: export ASAN_OPTIONS ?= detect_leaks=0
 asan-swift:
@@ -94,10 +95,12 @@ traits:
 # --- Long runs, by hand ------------------------------------------------------
 
 #: make prove            full counts, long fuzzing, full benchmarks: hours
-.PHONY: prove prove-core prove-swift prove-fuzz prove-bench prove-memory
+.PHONY: prove prove-core prove-swift prove-fuzz prove-bench prove-memory \
+	prove-ts prove-tls
 PROVE_SCALE ?= 100
 PROVE_FUZZ_SECONDS ?= 600
-PROVE_STAGES = prove-core prove-swift peers prove-fuzz prove-bench prove-memory
+PROVE_STAGES = prove-core tls prove-swift peers streams prove-fuzz prove-bench \
+	prove-memory prove-ts prove-tls
 prove: export WEIR_SCALE = $(PROVE_SCALE)
 prove: export WEIR_ALLOW_SKIP ?= 0
 # Full counts outlast the time that a hung test is given.
@@ -110,13 +113,21 @@ prove-fuzz:
 	@$(MAKE) fuzz-run SECONDS=$(PROVE_FUZZ_SECONDS)
 prove-bench:
 	@$(MAKE) bench-fanout BENCH_FULL=1 BENCH_STRICT=1
+	@$(MAKE) bench-client BENCH_FULL=1 BENCH_STRICT=1
+	@$(MAKE) bench-sign BENCH_FULL=1 BENCH_STRICT=1
+	@$(MAKE) bench-store-memory BENCH_STRICT=1
 prove-memory:
 	@$(MAKE) bench-memory BENCH_FULL=1 BENCH_STRICT=1
+prove-tls:
+	@$(MAKE) bench-tls BENCH_FULL=1 BENCH_STRICT=1
+prove-ts:
+	@$(MAKE) bench-ts BENCH_FULL=1 BENCH_STRICT=1
 
 # --- The rest ----------------------------------------------------------------
 
 include packaging/lint.mk packaging/install.mk
-include packaging/fuzz.mk packaging/peers.mk packaging/bench.mk
+include packaging/fuzz.mk packaging/peers.mk packaging/streams.mk
+include packaging/warm.mk packaging/bench.mk
 
 #: make bench [BENCH_FULL=1]   cost, latency and memory, beside others
 bench: setup-bench release

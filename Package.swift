@@ -22,28 +22,56 @@ let package = Package(
         .systemLibrary(
             name: "CLibuv", path: "Sources/CLibuv", pkgConfig: "libuv", providers: [.apt(["libuv1-dev"])]),
         .systemLibrary(
+            name: "COpenSSL", path: "Sources/COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
+        .systemLibrary(
             name: "CYAML", path: "Sources/CYAML", pkgConfig: "yaml-0.1", providers: [.apt(["libyaml-dev"])]),
         .target(
-            name: "CWeir", dependencies: ["CLibuv"], path: ".", sources: ["CSources"], publicHeadersPath: "include",
+            name: "CWeir", dependencies: ["CLibuv"], path: ".", exclude: ["CSources/tls"], sources: ["CSources"],
+            publicHeadersPath: "include",
             cSettings: [
                 .headerSearchPath("CSources"), .define("_GNU_SOURCE"), .enableWarning("conversion"),
                 .treatAllWarnings(as: .error),
             ]),
-        .target(name: "WeirLoop", dependencies: ["CWeir", "CLibuv"], swiftSettings: strict),
-        .target(name: "WeirHTTP", dependencies: ["WeirLoop"], swiftSettings: strict),
+        .systemLibrary(
+            name: "CCurl", path: "Sources/CCurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev"])]),
+        .target(
+            name: "CWeirTLS", dependencies: ["CWeir", "COpenSSL"], path: "CSources/tls", publicHeadersPath: "include",
+            cSettings: [
+                .headerSearchPath(".."), .define("_GNU_SOURCE"), .enableWarning("conversion"),
+                .treatAllWarnings(as: .error),
+            ]),
+        .target(
+            name: "CWeirHTTP", dependencies: ["CCurl", "CLibuv"],
+            cSettings: [.define("_GNU_SOURCE"), .enableWarning("conversion"), .treatAllWarnings(as: .error)]),
+        .target(
+            name: "CWeirStorage", dependencies: ["CLibuv", "COpenSSL"],
+            cSettings: [.define("_GNU_SOURCE"), .enableWarning("conversion"), .treatAllWarnings(as: .error)]),
+        .target(name: "WeirLoop", dependencies: ["CWeir", "CWeirTLS", "CLibuv"], swiftSettings: strict),
+        .target(name: "WeirHTTP", dependencies: ["WeirLoop", "CWeirHTTP", "CCurl", "COpenSSL"], swiftSettings: strict),
         .target(name: "WeirLive", dependencies: ["WeirLoop", "WeirHTTP"], swiftSettings: strict),
+        .target(
+            name: "WeirStorage", dependencies: ["WeirHTTP", "WeirLoop", "CWeirStorage", "CLibuv"],
+            swiftSettings: strict),
         .target(
             name: "Weir",
             dependencies: [
-                "WeirLive", "WeirHTTP", "WeirLoop", .target(name: "CYAML", condition: .when(traits: ["YAML"])),
+                "WeirLive", "WeirStorage", "WeirHTTP", "WeirLoop",
+                .target(name: "CYAML", condition: .when(traits: ["YAML"])),
             ],
+            // The page's parts become constants of the program.
+            resources: [
+                "page.html", "page.css", "elements.js", "server.js", "player.js", "tables.js", "station.js", "page.js",
+            ].map { .embedInCode("Page/\($0)") },
             swiftSettings: strict),
         .executableTarget(name: "weir-program", dependencies: ["Weir"], path: "Sources/weir", swiftSettings: strict),
         .testTarget(name: "WeirLoopTests", dependencies: ["WeirLoop"], swiftSettings: strict),
-        .testTarget(name: "WeirHTTPTests", dependencies: ["WeirHTTP"], swiftSettings: strict),
+        .testTarget(name: "WeirHTTPTests", dependencies: ["WeirHTTP", "COpenSSL"], swiftSettings: strict),
         .testTarget(name: "WeirLiveTests", dependencies: ["WeirLive"], swiftSettings: strict),
-        .testTarget(name: "WeirTests", dependencies: ["Weir"], swiftSettings: strict),
-        .testTarget(name: "EndToEnd", dependencies: ["Weir"], swiftSettings: strict),
+        .testTarget(
+            name: "WeirStorageTests", dependencies: ["WeirStorage", "WeirHTTP", "WeirLoop"],
+            exclude: ["NOTICE.md", "botocore_signatures.py", "sigv4_vectors.json"], swiftSettings: strict),
+        .testTarget(name: "WeirTests", dependencies: ["Weir", "WeirStorage"], swiftSettings: strict),
+        .testTarget(name: "EndToEnd", dependencies: ["Weir", "WeirHTTP", "WeirLoop"], swiftSettings: strict),
     ],
     swiftLanguageModes: [.v6],
     cLanguageStandard: .c11

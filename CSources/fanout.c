@@ -15,13 +15,15 @@
  */
 #include "weir/fanout.h"
 
+#include <stddef.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
 
 #include "budget.h"
 #include "fanout_state.h"
 
-#define BURST_CHECK 8u /* listeners between two looks at the clock */
+#define BURST_CHECK 8u  /* listeners between two looks at the clock */
+#define CACHE_LINE  64u /* bytes */
 
 uint64_t weir__fanout_now(const weir_fanout_t *fanout) {
   if (fanout->own_clock)
@@ -129,6 +131,14 @@ static int burst_is_over(weir_fanout_t *fanout, weir__burst_t *burst) {
   return burst->now >= burst->end;
 }
 
+/* Brings a listener into the cache while another is served: a window later
+ * each is cold, and waiting for its memory costs as much as looking at it. */
+static void fetch(const weir__link_t *link) {
+  const char *bytes = (const char *)link;
+  for (size_t i = 0; i < offsetof(weir__listener_t, poll); i += CACHE_LINE)
+    __builtin_prefetch(bytes + i, 1);
+}
+
 /* Goes on with the pass. Returns 1 at its end, 0 when the burst is over
  * before. Callbacks may end any listener, or the fan-out. */
 static int serve_pass(weir_fanout_t *fanout, weir__burst_t *burst) {
@@ -136,9 +146,13 @@ static int serve_pass(weir_fanout_t *fanout, weir__burst_t *burst) {
     if (burst_is_over(fanout, burst)) return 0;
     burst->served++;
     weir__listener_t *listener = (weir__listener_t *)fanout->pass.next;
+    fetch(listener->link.next);
     weir__flush_t result = weir__listener_flush(listener, burst->now);
     if (result != WEIR__FLUSH_IDLE) fanout->quiet = 0;
-    if (result != WEIR__FLUSH_ENDED) put_back(fanout, listener, result);
+    if (result != WEIR__FLUSH_ENDED)
+      put_back(fanout, listener, result);
+    else
+      burst->to_check = BURST_CHECK; /* ending one costs as much as several */
   }
   return 1;
 }
@@ -231,6 +245,8 @@ void weir_fanout_turn(weir_fanout_t *fanout) {
 }
 
 void weir_fanout_published(weir_fanout_t *fanout) {
+  if (fanout->closing) return;
+  if (!weir__link_is_empty(&fanout->followers)) weir__fanout_feed(fanout);
   if (fanout->closing || fanout->counters.listeners == 0) return;
   fanout->quiet = 0;
   weir__fanout_arm(fanout);

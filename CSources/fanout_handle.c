@@ -23,6 +23,8 @@ static int check_options(weir_fanout_options_t *options) {
   if (options->timeout == 0) options->timeout = WEIR_FANOUT_DEFAULT_TIMEOUT;
   if (!window_is_valid(options->window) || options->policy > WEIR_SLOW_PAUSE)
     return WEIR_EOPTION;
+  if (options->landing != NULL && options->landing->land == NULL)
+    return WEIR_EOPTION;
   return 0;
 }
 
@@ -65,6 +67,7 @@ int weir_fanout_create(uv_loop_t *loop, weir_fanout_t **fanout,
   weir__link_init(&made->ready);
   weir__link_init(&made->lapped);
   weir__link_init(&made->pass);
+  weir__link_init(&made->followers);
   if (!made->own_clock) {
     error = open_timer(made);
     if (error < 0) {
@@ -89,6 +92,7 @@ void weir__fanout_handle_closed(weir_fanout_t *fanout) {
   void *data = fanout->options.data;
   weir_allocator_t allocator = fanout->allocator;
   weir__release(&allocator, fanout->scratch, WEIR__FANOUT_SCRATCH);
+  weir__title_release(fanout->title);
   fanout->magic = 0;
   weir__release(&allocator, fanout, sizeof *fanout);
   if (closed != NULL) closed(data);
@@ -114,11 +118,6 @@ void weir_fanout_close(weir_fanout_t *fanout, void (*closed)(void *data)) {
 
 /* ---- changing ---- */
 
-static void bound_buffer(weir__listener_t *listener, void *context) {
-  (void)context;
-  weir__listener_bound(listener);
-}
-
 int weir_fanout_set_window(weir_fanout_t *fanout, uint64_t window) {
   if (window != 0 && !window_is_valid(window)) return WEIR_EOPTION;
   if (window == weir_fanout_window(fanout)) return 0;
@@ -126,7 +125,7 @@ int weir_fanout_set_window(weir_fanout_t *fanout, uint64_t window) {
   fanout->options.window = window != 0 ? window : WEIR__FANOUT_IDLE_WINDOW;
   fanout->phase.window = fanout->options.window;
   fanout->rearm = 1;
-  weir__fanout_visit(fanout, bound_buffer, NULL);
+  fanout->bounds++;
   weir__fanout_soon(fanout);
   return 0;
 }
@@ -138,7 +137,25 @@ uint64_t weir_fanout_window(const weir_fanout_t *fanout) {
 void weir_fanout_set_byte_rate(weir_fanout_t *fanout, uint64_t byte_rate) {
   if (fanout->options.byte_rate == byte_rate) return;
   fanout->options.byte_rate = byte_rate;
-  weir__fanout_visit(fanout, bound_buffer, NULL);
+  fanout->bounds++;
+}
+
+void weir_fanout_set_max_lag(weir_fanout_t *fanout, uint64_t max_lag) {
+  fanout->options.max_lag = max_lag == 0 ? UINT64_MAX : max_lag;
+}
+
+void weir_fanout_set_timeout(weir_fanout_t *fanout, uint64_t timeout) {
+  fanout->options.timeout =
+      timeout == 0 ? WEIR_FANOUT_DEFAULT_TIMEOUT : timeout;
+}
+
+int weir_fanout_set_title(weir_fanout_t *fanout, const char *title) {
+  weir__title_t *made =
+      weir__title_make(&fanout->allocator, title != NULL ? title : "");
+  if (made == NULL) return UV_ENOMEM;
+  weir__title_release(fanout->title);
+  fanout->title = made;
+  return 0;
 }
 
 /* ---- asking ---- */
@@ -153,7 +170,11 @@ const weir_histogram_t *weir_fanout_lag(const weir_fanout_t *fanout) {
 }
 
 size_t weir_fanout_listener_bytes(const weir_fanout_t *fanout) {
-  return sizeof(weir__listener_t) + weir_log_unit(fanout->log);
+  const weir_landing_t *landing = fanout->options.landing;
+  size_t unit = weir_log_unit(fanout->log);
+  size_t injected =
+      landing != NULL && landing->inject != NULL ? WEIR_LANDING_MAX + unit : 0;
+  return sizeof(weir__listener_t) + unit + injected;
 }
 
 void *weir_fanout_data(const weir_fanout_t *fanout) {

@@ -14,8 +14,10 @@ static void hold(weir_fanout_t *fanout, int on) {
     fanout->held_since = weir__fanout_now(fanout);
   }
   if (fanout->options.on_hold != NULL) fanout->options.on_hold(fanout, on);
-  if (on || fanout->closing || fanout->resume == NULL) return;
-  fanout->resume(fanout->resume_context);
+  if (on || fanout->closing) return;
+  if (fanout->resume != NULL) fanout->resume(fanout->resume_context);
+  /* A writer that waited goes first: else the room would be gone again. */
+  if (fanout->fed_by != NULL) weir__feed_rest(fanout->fed_by);
 }
 
 static void find_older(weir__listener_t *listener, void *context) {

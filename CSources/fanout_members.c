@@ -28,7 +28,9 @@ static int check_listener(const weir_fanout_t *fanout,
   if (fanout->closing) return WEIR_EOPTION;
   if (options->fd < 0 || options->preamble_length > WEIR_FANOUT_PREAMBLE_MAX ||
       (options->preamble == NULL && options->preamble_length > 0) ||
-      options->transform > WEIR_TRANSFORM_SWAP32)
+      options->transform > WEIR_TRANSFORM_SWAP32 ||
+      options->head_length > options->preamble_length ||
+      options->icy_interval > WEIR_ICY_INTERVAL_MAX)
     return WEIR_EOPTION;
   if (options->transform != WEIR_TRANSFORM_NONE) {
     /* A unit must be a run of such samples. */

@@ -5,6 +5,7 @@
 #include "listener.h"
 #include "phase.h"
 #include "weir/fanout.h"
+#include "weir/feed.h"
 #include "weir/histogram.h"
 
 #pragma GCC visibility push(hidden)
@@ -38,6 +39,7 @@ struct weir_fanout {
   uint64_t floor;      /* no listener is older (WEIR_SLOW_PAUSE) */
   uint64_t held_since; /* clock, ns, while held */
   uint64_t quiet;      /* slots served since anything was pending */
+  uint32_t bounds;     /* changes of what bounds send buffers */
   uint32_t handles;    /* uv handles that are not closed yet */
   int timer_fd;
   uint8_t own_clock; /* the host turns it; no timer */
@@ -54,6 +56,11 @@ struct weir_fanout {
   uv_idle_t idle;   /* which does not wait meanwhile */
   weir_fanout_counters_t counters;
   weir_histogram_t lag;
+  weir__title_t *title; /* NULL: none was ever set */
+
+  weir__link_t followers; /* feeds of its log into others */
+
+  weir_feed_t *fed_by; /* told when a hold ends, after the writer */
 
   /* The writer that is told when a hold ends. */
   void (*resume)(void *context);
@@ -95,11 +102,12 @@ void weir__fanout_end_hold(weir_fanout_t *fanout);
 /* Makes the memory that transformed bytes are put into. UV_ENOMEM. */
 int weir__fanout_make_scratch(weir_fanout_t *fanout);
 
-/* The bytes [position, position + length) in the listener's form: a pointer
- * into the scratch memory, and how many, which may be fewer. */
-size_t weir__fanout_transformed(weir_fanout_t *fanout,
-                                weir_transform_t transform, uint64_t position,
-                                size_t length, const uint8_t **bytes);
+/* The bytes at `position`, which are these pieces (WEIR__FANOUT_SCRATCH at
+ * most), in the listener's form: as many in the scratch memory. */
+const uint8_t *weir__fanout_transformed(weir_fanout_t *fanout,
+                                        weir_transform_t transform,
+                                        uint64_t position,
+                                        const struct iovec *iov, int pieces);
 
 /* The timer fired, and the loop turned. */
 void weir__fanout_on_timer(uv_poll_t *timer, int status, int events);
@@ -110,6 +118,11 @@ void weir__fanout_handle_closed(weir_fanout_t *fanout);
 /* Who is told, on the loop, that a hold has ended; the last to ask. */
 void weir__fanout_set_writer(weir_fanout_t *fanout,
                              void (*resume)(void *context), void *context);
+
+/* The log has grown: those that follow it take what is new. In feed.c. */
+void weir__fanout_feed(weir_fanout_t *fanout);
+/* Has a feed wait until the loop has turned. */
+void weir__feed_rest(weir_feed_t *feed);
 
 /* `context` is not to be told any more, if it was. */
 void weir__fanout_clear_writer(weir_fanout_t *fanout, const void *context);

@@ -9,21 +9,17 @@ int weir__fanout_make_scratch(weir_fanout_t *fanout) {
   return fanout->scratch != NULL ? 0 : UV_ENOMEM;
 }
 
-size_t weir__fanout_transformed(weir_fanout_t *fanout,
-                                weir_transform_t transform, uint64_t position,
-                                size_t length, const uint8_t **bytes) {
-  size_t most = (size_t)weir_log_align(fanout->log, WEIR__FANOUT_SCRATCH);
-  struct iovec iov[2];
-  int pieces;
-  int64_t shown = weir_log_peek(fanout->log, position,
-                                length < most ? length : most, iov, &pieces);
-  if (shown <= 0) return 0;
-  *bytes = fanout->scratch;
+const uint8_t *weir__fanout_transformed(weir_fanout_t *fanout,
+                                        weir_transform_t transform,
+                                        uint64_t position,
+                                        const struct iovec *iov, int pieces) {
+  size_t length = 0;
+  for (int i = 0; i < pieces; i++)
+    length += iov[i].iov_len;
   /* Listeners in step ask for the same bytes one after the other. */
   if (fanout->scratch_transform == transform &&
-      fanout->scratch_position == position &&
-      fanout->scratch_length == (size_t)shown)
-    return (size_t)shown;
+      fanout->scratch_position == position && fanout->scratch_length == length)
+    return fanout->scratch;
   uint8_t *to = fanout->scratch;
   for (int i = 0; i < pieces; i++) {
     weir_pcm_swap(to, iov[i].iov_base, iov[i].iov_len, (uint32_t)transform + 1);
@@ -31,6 +27,6 @@ size_t weir__fanout_transformed(weir_fanout_t *fanout,
   }
   fanout->scratch_transform = transform;
   fanout->scratch_position = position;
-  fanout->scratch_length = (size_t)shown;
-  return (size_t)shown;
+  fanout->scratch_length = length;
+  return fanout->scratch;
 }

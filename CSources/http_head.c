@@ -129,8 +129,21 @@ static int scan_target(scan_t *scan) {
   return FOUND;
 }
 
+/* What source clients of Icecast write where they mean HTTP/1.0. */
+static int scan_ice(scan_t *scan) {
+  for (const char *ice = "ICE/1.0"; *ice != '\0'; ice++, scan->at++) {
+    if (scan->at == scan->end) return MORE;
+    if (*scan->at != *ice) return WEIR_EHTTP;
+  }
+  scan->minor = 0;
+  return scan_line_end(scan);
+}
+
 static int scan_version(scan_t *scan) {
   const char *at = scan->at;
+  if (at < scan->end && *at == 'I' && scan->method.length == 6 &&
+      memcmp(scan->method.bytes, "SOURCE", 6) == 0)
+    return scan_ice(scan);
   const char *const digits = "HTTP/0.0";
   for (size_t i = 0; i < VERSION_LENGTH; i++, at++) {
     if (at == scan->end) return MORE;

@@ -31,6 +31,7 @@ uint64_t weir__listener_buffer(const weir_fanout_t *fanout) {
 }
 
 void weir__listener_bound(weir__listener_t *listener) {
+  listener->bounds = listener->fanout->bounds;
   int bytes = (int)weir__listener_buffer(listener->fanout);
   /* Best effort: a sink may sit on a socket that knows none. */
   (void)setsockopt(listener->fd, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof bytes);
@@ -51,6 +52,9 @@ static void release_preamble(weir__listener_t *listener) {
 static void discard(weir__listener_t *listener) {
   weir_fanout_t *fanout = listener->fanout;
   release_preamble(listener);
+  if (listener->framing != NULL) weir__title_release(listener->framing->told);
+  weir__release(&fanout->allocator, listener->framing,
+                sizeof *listener->framing);
   weir__release(&fanout->allocator, listener,
                 weir_fanout_listener_bytes(fanout));
 }
@@ -73,6 +77,19 @@ static int copy_preamble(weir__listener_t *listener,
   return 0;
 }
 
+static int make_framing(weir__listener_t *listener,
+                        const weir_listener_options_t *options) {
+  if (!options->chunked && options->icy_interval == 0) return 0;
+  weir__framing_t *made =
+      weir__allocate(&listener->fanout->allocator, sizeof *made);
+  if (made == NULL) return UV_ENOMEM;
+  made->plain = options->head_length;
+  made->interval = made->until = options->icy_interval;
+  made->chunked = options->chunked != 0;
+  listener->framing = made;
+  return 0;
+}
+
 static void describe(weir__listener_t *listener,
                      const weir_listener_options_t *options) {
   uint64_t head = weir_log_head(listener->fanout->log);
@@ -83,10 +100,12 @@ static void describe(weir__listener_t *listener,
   listener->transform = (uint8_t)options->transform;
   listener->slot = WEIR__LISTENER_NO_SLOT;
   listener->since = weir__fanout_now(listener->fanout);
-  listener->progress = listener->since;
+  listener->progress = listener->seen = listener->since;
   listener->position =
       options->position == WEIR_FANOUT_NEWEST ? head : options->position;
   listener->allowance = head - listener->position;
+  listener->pace = listener->allowance > 0 ? options->pace : 0;
+  listener->credit = (double)options->free;
   listener->at_head = listener->allowance == 0 && options->preamble_length == 0;
   if (options->label != NULL)
     strncpy(listener->label, options->label, WEIR_FANOUT_LABEL_MAX);
@@ -99,8 +118,11 @@ int weir__listener_make(weir_fanout_t *fanout, weir__listener_t **listener,
   if (made == NULL) return UV_ENOMEM;
   made->fanout = fanout;
   weir__link_init(&made->link);
+  weir__link_init(&made->waiter.link);
+  made->waiter.ready = weir__listener_on_disk;
   describe(made, options);
   int error = copy_preamble(made, options);
+  if (error == 0) error = make_framing(made, options);
   if (error == 0) error = uv_poll_init(fanout->loop, &made->poll, made->fd);
   if (error < 0) {
     discard(made);
@@ -138,6 +160,14 @@ weir_listener_info_t weir__listener_info(const weir__listener_t *listener) {
 
 /* ---- ending ---- */
 
+/* The last chunk, if its socket takes that at once. */
+static void end_body(weir__listener_t *listener) {
+  if (listener->framing == NULL || listener->rest_length > 0) return;
+  struct iovec end = weir__framing_end(listener->framing);
+  if (end.iov_len == 0) return;
+  (void)listener->sink->write(listener->sink_context, listener->fd, &end, 1);
+}
+
 void weir__listener_end(weir__listener_t *listener, weir_end_reason_t reason,
                         int error) {
   weir_fanout_t *fanout = listener->fanout;
@@ -145,14 +175,16 @@ void weir__listener_end(weir__listener_t *listener, weir_end_reason_t reason,
   listener->ended = 1;
   weir_listener_info_t info = weir__listener_info(listener);
   weir__fanout_unlink(fanout, listener);
+  weir__listener_leave_disk(listener);
   fanout->counters.listeners--;
   fanout->counters.ended[reason]++;
   if (fanout->held) weir__fanout_soon(fanout); /* perhaps it waited for this */
+  int clean = reason != WEIR_END_ERROR && reason != WEIR_END_CLOSED;
+  if (clean) end_body(listener);
   release_preamble(listener);
 
   /* Polling stops before the descriptor goes: its number may be reused. */
   uv_close((uv_handle_t *)&listener->poll, on_poll_closed);
-  int clean = reason != WEIR_END_ERROR && reason != WEIR_END_CLOSED;
   listener->sink->close(listener->sink_context, listener->fd, clean);
   listener->fd = -1;
 
@@ -223,23 +255,51 @@ static void report_skip(weir__listener_t *listener, uint64_t now) {
   fanout->options.on_skip(fanout, &info);
 }
 
-static void skip_to_head(weir__listener_t *listener, uint64_t now) {
+/* What it alone is sent before the bytes at its new place. A unit of an earlier
+ * skip's that was cut goes first; those not begun have had their day. */
+static void inject(weir__listener_t *listener, const weir_landing_t *landing) {
   weir_fanout_t *fanout = listener->fanout;
+  uint32_t unit = weir_log_unit(fanout->log);
+  uint8_t *bytes = listener->rest + unit;
+  size_t left = (size_t)(listener->inject_length - listener->inject_sent);
+  memmove(bytes, bytes + listener->inject_sent, left % unit);
+  left %= unit;
+  left += landing->inject(fanout->options.landing_context, listener->position,
+                          bytes + left);
+  listener->inject_length = (uint16_t)left;
+  listener->inject_sent = 0;
+}
+
+/* Moves one that is behind everything. 0: there is nowhere to go yet. */
+static int skip(weir__listener_t *listener, uint64_t now) {
+  weir_fanout_t *fanout = listener->fanout;
+  const weir_landing_t *landing = fanout->options.landing;
   uint64_t head = weir_log_head(fanout->log);
-  uint64_t lost = head - listener->position;
-  listener->position = head;
+  uint64_t to = head;
+  if (landing != NULL) to = landing->land(fanout->options.landing_context);
+  if (to == UINT64_MAX) return 0;
+  /* One that the disk made wait may be past the place. */
+  if (to > head || to < weir_log_tail(fanout->log) || to < listener->position)
+    to = head;
+  uint64_t lost = to - listener->position;
+  weir__listener_leave_disk(listener);
+  listener->position = to;
   listener->at_head = 0; /* to be there by a skip is no merit */
+  listener->holding = 0;
+  listener->pace = 0; /* there is little left to be held back */
+  if (listener->behind == 0) listener->behind = now;
   listener->skipped += lost;
   listener->skips++;
   fanout->counters.skipped_bytes += lost;
   fanout->counters.skips++;
-  if (listener->behind == 0) listener->behind = now;
   listener->regain = weir__listener_buffer(fanout);
+  if (landing != NULL && landing->inject != NULL) inject(listener, landing);
+  return 1;
 }
 
 static int lags_too_far(const weir__listener_t *listener) {
   const weir_fanout_options_t *options = &listener->fanout->options;
-  if (options->policy != WEIR_SLOW_DISCONNECT) return 0;
+  if (options->policy != WEIR_SLOW_DISCONNECT || listener->pace > 0) return 0;
   uint64_t most = options->max_lag > listener->allowance ? options->max_lag
                                                          : listener->allowance;
   return weir_log_head(listener->fanout->log) - listener->position > most;
@@ -259,6 +319,14 @@ static uint64_t waited_for_since(const weir__listener_t *listener) {
  * is younger than that. */
 static uint64_t elapsed(uint64_t since, uint64_t now) {
   return now > since ? now - since : 0;
+}
+
+/* Behind all that the log keeps, or all that a disk which hangs gives. */
+static int is_lost(const weir__listener_t *listener, uint64_t now) {
+  const weir_fanout_t *fanout = listener->fanout;
+  return listener->position < weir_log_tail(fanout->log) ||
+         (listener->disk_since != 0 &&
+          elapsed(listener->disk_since, now) >= fanout->options.timeout);
 }
 
 /* Whether a listener that does not keep up is to be ended, and why. */
@@ -288,6 +356,17 @@ static weir__flush_t finish(weir__listener_t *listener, uint64_t now) {
   return WEIR__FLUSH_ENDED;
 }
 
+/* What it may have by its pace, of which a second's worth, or a unit, is saved
+ * up. */
+static void earn(weir__listener_t *listener, uint64_t now) {
+  double pace = (double)listener->pace;
+  double unit = weir_log_unit(listener->fanout->log);
+  double most = pace > unit ? pace : unit;
+  if (listener->credit >= most) return;
+  listener->credit += pace * (double)elapsed(listener->seen, now) / 1e9;
+  if (listener->credit > most) listener->credit = most;
+}
+
 weir__flush_t weir__listener_flush(weir__listener_t *listener, uint64_t now) {
   weir_fanout_t *fanout = listener->fanout;
   if (listener->gone) {
@@ -295,26 +374,30 @@ weir__flush_t weir__listener_flush(weir__listener_t *listener, uint64_t now) {
     return WEIR__FLUSH_ENDED;
   }
   if (listener->ending) return finish(listener, now);
-  if (listener->position < weir_log_tail(fanout->log)) {
+  int waits = 0;
+  if (is_lost(listener, now)) {
     if (fanout->options.policy == WEIR_SLOW_DISCONNECT) {
       weir__listener_end(listener, WEIR_END_LAG, 0);
       return WEIR__FLUSH_ENDED;
     }
-    skip_to_head(listener, now);
+    waits = !skip(listener, now);
   }
-  if (listener->at_head) {
+  if (listener->at_head || listener->disk_since != 0 || waits) {
     /* Until now there was nothing that it could have taken: neither clock
      * runs meanwhile. */
     listener->progress = now;
     if (listener->behind != 0) listener->behind += elapsed(listener->seen, now);
   }
+  earn(listener, now);
   listener->seen = now;
+  if (waits) return WEIR__FLUSH_LAPPED;
 
   weir__flush_t result = listener->blocked ? WEIR__FLUSH_PENDING
                                            : weir__listener_send(listener, now);
   if (result == WEIR__FLUSH_ENDED) return result;
   weir_end_reason_t reason;
-  int keeps_up = result == WEIR__FLUSH_IDLE || result == WEIR__FLUSH_DONE;
+  int keeps_up = result == WEIR__FLUSH_IDLE || result == WEIR__FLUSH_DONE ||
+                 listener->disk_since != 0;
   if (!keeps_up && is_too_slow(listener, now, &reason)) {
     weir__listener_end(listener, reason, 0);
     return WEIR__FLUSH_ENDED;

@@ -8,6 +8,8 @@
 #include <stdint.h>
 #include <uv.h>
 
+#include "disk.h"
+#include "framing.h"
 #include "phase.h"
 #include "weir/fanout.h"
 
@@ -18,7 +20,6 @@
 typedef struct weir__listener {
   weir__link_t link; /* first: a link is its listener */
   weir_fanout_t *fanout;
-  uv_poll_t poll;
   const weir_sink_t *sink;
   void *sink_context;
   void *data;
@@ -35,15 +36,22 @@ typedef struct weir__listener {
   uint64_t skipped;   /* bytes */
   uint64_t skips;     /* times */
   uint64_t told;      /* skips that were reported */
+  uint64_t pace;      /* bytes a second until it has caught up; 0: no limit */
+  double credit;      /* bytes that its pace lets it have now */
   uint8_t *preamble;  /* NULL once it is sent */
-  uint32_t slot;      /* or WEIR__LISTENER_NO_SLOT */
+  weir__framing_t *framing; /* NULL: its bytes go out as they are */
+  uint32_t slot;            /* or WEIR__LISTENER_NO_SLOT */
+  uint32_t bounds;          /* those of the fan-out that its buffer has */
   int fd;
   int error;
   uint16_t preamble_length;
   uint16_t preamble_sent;
-  uint16_t rest_length; /* bytes in rest that are still to be sent */
+  uint16_t rest_length;   /* bytes in rest that are still to be sent */
+  uint16_t inject_length; /* bytes that a skip put behind rest, */
+  uint16_t inject_sent;   /* and how many of them are sent */
   uint8_t transform;
   uint8_t at_head; /* had taken everything at its last flush */
+  uint8_t holding; /* took everything, of which its sink holds some */
   uint8_t blocked; /* waits for the socket to become writable */
   uint8_t woken;   /* it has, since the last write */
   uint8_t watched; /* events that its handle polls for */
@@ -51,14 +59,21 @@ typedef struct weir__listener {
   uint8_t ending;  /* is to be ended, for `reason`, when it is served next */
   uint8_t reason;
   uint8_t ended;
+
+  /* From here on: nothing that a flush touches as a rule. */
+  uv_poll_t poll;
+  uint64_t disk_since; /* when it began to wait for the disk; 0: it does not */
+  weir__waiter_t waiter;
+
   char label[WEIR_FANOUT_LABEL_MAX + 1];
-  uint8_t rest[]; /* one unit; the pending bytes stand at its end */
+  uint8_t rest[]; /* one unit; the pending bytes stand at its end. Behind it,
+                     with a landing, WEIR_LANDING_MAX bytes and a unit */
 } weir__listener_t;
 
 /* What one flush came to. */
 typedef enum weir__flush {
   WEIR__FLUSH_IDLE,    /* nothing was pending */
-  WEIR__FLUSH_DONE,    /* everything was accepted */
+  WEIR__FLUSH_DONE,    /* everything was accepted, or its pace allows no more */
   WEIR__FLUSH_MORE,    /* all that one write may offer was accepted */
   WEIR__FLUSH_LAPPED,  /* it skipped, and is owed the next bytes at once */
   WEIR__FLUSH_PENDING, /* the socket took part, or nothing */
@@ -97,6 +112,22 @@ void weir__listener_fail(weir__listener_t *listener, int error);
 
 /* The bytes that its kernel buffer is bounded by. */
 uint64_t weir__listener_buffer(const weir_fanout_t *fanout);
+
+/* ---- listener_file.c ---- */
+
+/*
+ * The bytes at its position, from memory or the files: at most `limit` (whole
+ * units) in one or two pieces. 0: there are none, or, with disk_since set, they
+ * are not there yet. A negative error: it is behind.
+ */
+int64_t weir__listener_show(weir__listener_t *listener, size_t limit,
+                            uint64_t now, struct iovec iov[2], int *pieces);
+
+/* It waits for the disk no more: it has moved on, or ends. */
+void weir__listener_leave_disk(weir__listener_t *listener);
+
+/* The disk has something for it. */
+void weir__listener_on_disk(weir__waiter_t *waiter);
 
 #pragma GCC visibility pop
 

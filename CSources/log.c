@@ -1,5 +1,5 @@
 /*
- * log.c - the ring tier of a log.
+ * log.c - a log, and its ring tier.
  *
  * The ring is one run of memory whose size is a multiple of the unit; the byte
  * at position p lies at p % capacity. `written` is the position after the last
@@ -7,30 +7,16 @@
  * trim, when the bytes of the dropped unit have already overwritten old ones.
  * The tail is derived from them, so nothing has to be kept in step.
  */
-#include "weir/log.h"
-
 #include <string.h>
-#include <uv.h>
 
 #include "allocation.h"
+#include "log_state.h"
 #include "options.h"
 #include "weir/errors.h"
 
 #define LOG_MAGIC         0x57454c47u
 #define LOG_MIN_UNITS     16u
 #define LOG_OPTIONS_LEAST WEIR__OPTIONS_TO(weir_log_options_t, allocator)
-
-struct weir_log {
-  uint32_t magic;
-  uint32_t unit;
-  size_t capacity;
-  uint64_t written;
-  uint64_t touched;
-  size_t offset;   /* of `written` in the ring */
-  size_t reserved; /* bytes handed out by reserve */
-  unsigned char *ring;
-  weir_allocator_t allocator;
-};
 
 int weir_log_create(weir_log_t **log, const weir_log_options_t *options) {
   weir_log_options_t read;
@@ -64,6 +50,7 @@ int weir_log_create(weir_log_t **log, const weir_log_options_t *options) {
 
 void weir_log_destroy(weir_log_t *log) {
   if (log == NULL || log->magic != LOG_MAGIC) return;
+  weir_log_files_close(log, NULL, NULL);
   weir_allocator_t allocator = log->allocator;
   log->magic = 0;
   weir__release(&allocator, log->ring, log->capacity);
@@ -98,13 +85,16 @@ uint64_t weir_log_ring_tail(const weir_log_t *log) {
 }
 
 uint64_t weir_log_tail(const weir_log_t *log) {
-  return weir_log_ring_tail(log);
+  const weir__files_t *files = log->files;
+  uint64_t tail = weir_log_ring_tail(log);
+  int reaches = files != NULL && files->head > files->tail;
+  return reaches && files->tail < tail ? files->tail : tail;
 }
 
 weir_log_tier_t weir_log_where(const weir_log_t *log, uint64_t position) {
   if (position > weir_log_head(log)) return WEIR_TIER_AHEAD;
-  if (position < weir_log_ring_tail(log)) return WEIR_TIER_BEHIND;
-  return WEIR_TIER_RING;
+  if (position >= weir_log_ring_tail(log)) return WEIR_TIER_RING;
+  return position >= weir_log_tail(log) ? WEIR_TIER_FILE : WEIR_TIER_BEHIND;
 }
 
 size_t weir_log_reserve(weir_log_t *log, size_t wanted, void **memory) {
@@ -114,6 +104,7 @@ size_t weir_log_reserve(weir_log_t *log, size_t wanted, void **memory) {
   if (wanted == 0) wanted = 1;
   if (run > wanted) run = wanted;
   log->reserved = run;
+  if (log->files != NULL) weir__files_reserved(log->files);
   *memory = log->ring + log->offset;
   return run;
 }
@@ -125,6 +116,7 @@ int weir_log_commit(weir_log_t *log, size_t bytes) {
   if (log->touched < log->written) log->touched = log->written;
   log->offset += bytes;
   if (log->offset == log->capacity) log->offset = 0;
+  if (log->files != NULL) weir__files_stage(log->files);
   return 0;
 }
 

@@ -62,10 +62,13 @@ void weir__phase_remove(weir__phase_t *phase, weir__link_t *link,
 }
 
 static uint32_t fitting_count(const weir__phase_t *phase) {
+  uint32_t full = WEIR__PHASE_FULL;
+  if (phase->window >= WEIR__PHASE_LONG) full = WEIR__PHASE_FULL_LONG;
+  if (phase->window >= WEIR__PHASE_LONGEST) full = WEIR__PHASE_FULL_LONGEST;
   uint32_t count = phase->count;
-  while (count < WEIR__PHASE_SLOTS && phase->members > count * WEIR__PHASE_FULL)
+  while (count < WEIR__PHASE_SLOTS && phase->members > count * full)
     count *= 2;
-  while (count > 1 && phase->members < count * WEIR__PHASE_FULL / 4)
+  while (count > 1 && phase->members < count * full / 4)
     count /= 2;
   return count;
 }

@@ -40,4 +40,5 @@ static void plain_close(void *context, int fd, int clean) {
   (void)close(fd);
 }
 
-const weir_sink_t weir__plain_sink = {plain_write, plain_close};
+const weir_sink_t weir__plain_sink = {.write = plain_write,
+                                      .close = plain_close};

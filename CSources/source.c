@@ -3,11 +3,14 @@
 
 #include "allocation.h"
 #include "fanout_state.h"
+#include "file_clock.h"
 #include "options.h"
 #include "source_state.h"
 #include "weir/errors.h"
 
 #define SOURCE_OPTIONS_LEAST WEIR__OPTIONS_TO(weir_source_options_t, data)
+/* What a scanner may hand over beyond what it was given, as it held it back. */
+#define HELD_BACK 8192u
 
 uint64_t weir__source_now(const weir_source_t *source) {
   if (source->own_clock)
@@ -29,11 +32,21 @@ int weir__source_options(weir_source_options_t *options,
       weir__options_read(options, sizeof *options, given, SOURCE_OPTIONS_LEAST);
   if (error < 0) return error;
   if (options->log == NULL || options->on_end == NULL) return WEIR_EOPTION;
+  if (options->track != NULL) {
+    if (weir_log_unit(options->log) != WEIR_TS_PACKET) return WEIR_EOPTION;
+    options->detect_wav = 0;
+  }
   if (options->pace == 0) options->pace = WEIR_SOURCE_PACE_NS;
   if (options->pace < WEIR_SOURCE_PACE_MIN_NS ||
       options->pace > WEIR_SOURCE_PACE_MAX_NS)
     return WEIR_EOPTION;
   return 0;
+}
+
+int weir__source_cannot_wait(const weir_source_options_t *options) {
+  const weir_fanout_t *fanout = options->fanout;
+  int must = fanout != NULL && fanout->options.policy == WEIR_SLOW_PAUSE;
+  return must ? WEIR_EOPTION : 0;
 }
 
 int weir__source_make(uv_loop_t *loop, weir_source_t **source,
@@ -60,6 +73,16 @@ int weir__source_make(uv_loop_t *loop, weir_source_t **source,
   return 0;
 }
 
+int weir__source_watch(weir_source_t *source, int fd) {
+  int error = uv_poll_init(source->loop, &source->poll, fd);
+  if (error < 0) return error;
+  source->poll.data = source;
+  uv_unref((uv_handle_t *)&source->poll);
+  source->handles++;
+  source->fd = fd;
+  return 0;
+}
+
 void weir__source_begin(weir_source_t *source) {
   if (source->options.fanout != NULL)
     weir__fanout_set_writer(source->options.fanout, on_room, source);
@@ -67,9 +90,70 @@ void weir__source_begin(weir_source_t *source) {
 
 /* ---- writing ---- */
 
+void weir_source_yield(weir_source_t *source) {
+  if (source->away || source->ended || source->closing) return;
+  source->away = 1;
+  source->started = 0;
+  uint32_t begun = weir_log_trim(source->options.log);
+  if (begun > 0) source->cut = weir_log_unit(source->options.log) - begun;
+}
+
+/* It has a byte: the log is its own again. */
+static void come_back(weir_source_t *source) {
+  if (!source->away) return;
+  source->away = 0;
+  if (source->options.on_return != NULL) source->options.on_return(source);
+  if (source->options.track != NULL) weir_track_gap(source->options.track);
+  weir__source_begin(source);
+}
+
 void weir__source_commit(weir_source_t *source, size_t bytes) {
+  if (bytes > 0) come_back(source);
   (void)weir_log_commit(source->options.log, bytes);
   source->bytes += bytes;
+}
+
+/* Whatever came of it, the log has grown. */
+static int count(weir_source_t *source, uint64_t head, int64_t result) {
+  source->bytes += weir_log_head(source->options.log) - head;
+  return result < 0 ? (int)result : 0;
+}
+
+int weir__source_push(weir_source_t *source, const void *bytes, size_t length) {
+  if (length > 0) come_back(source);
+  uint64_t head = weir_log_head(source->options.log);
+  return count(source, head,
+               weir_track_push(source->options.track, bytes, length));
+}
+
+int weir__source_finish(weir_source_t *source) {
+  if (source->away) return 0; /* what is on its way is another's */
+  uint64_t head = weir_log_head(source->options.log);
+  return count(source, head, weir_track_end(source->options.track));
+}
+
+void weir__source_splice(weir_source_t *source) {
+  if (source->away) return;
+  uint64_t head = weir_log_head(source->options.log);
+  weir_track_splice(source->options.track);
+  (void)count(source, head, 0);
+}
+
+uint64_t weir__source_track_room(weir_source_t *source, uint64_t wanted) {
+  uint64_t room = weir__source_room(source, wanted + HELD_BACK);
+  if (room > HELD_BACK) room -= HELD_BACK;
+  return room < wanted ? room : wanted;
+}
+
+size_t weir__source_budget(const weir_source_t *source) {
+  size_t quarter = weir_log_capacity(source->options.log) / 4;
+  return quarter < WEIR_SOURCE_READ_MAX ? quarter : WEIR_SOURCE_READ_MAX;
+}
+
+int weir__source_make_block(weir_source_t *source, int block) {
+  uint8_t **bytes = &source->blocks[block].bytes;
+  *bytes = weir__allocate(&source->allocator, WEIR_SOURCE_FILE_BLOCK);
+  return *bytes != NULL ? 0 : UV_ENOMEM;
 }
 
 void weir__source_published(weir_source_t *source) {
@@ -160,6 +244,10 @@ static void free_source(weir_source_t *source) {
   for (int i = 0; i < 2; i++)
     weir__release(&allocator, source->blocks[i].bytes, WEIR_SOURCE_FILE_BLOCK);
   weir__release(&allocator, source->header, WEIR_WAV_SCAN_MAX);
+  weir__release(&allocator, source->prefix, source->options.prefix_length);
+  weir__release(&allocator, source->icy, sizeof *source->icy);
+  weir__file_clock_close(source->clock, &allocator);
+  weir__source_release_datagrams(source);
   source->magic = 0;
   weir__release(&allocator, source, sizeof *source);
   if (closed != NULL) closed(data);

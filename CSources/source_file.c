@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "allocation.h"
-#include "source_state.h"
+#include "source_file.h"
 #include "weir/errors.h"
 
 static void read_ahead(weir_source_t *source);
@@ -29,8 +29,9 @@ static int comes_to_an_end(const weir_source_t *source) {
 }
 
 /* Whole frames of what was read, so that none straddles two blocks, nor the
- * end and the start of a loop. */
+ * end and the start of a loop. (A scanner takes anything.) */
 static uint64_t whole_frames(const weir_source_t *source, uint64_t bytes) {
+  if (source->options.track != NULL) return bytes;
   return bytes - bytes % weir_log_unit(source->options.log);
 }
 
@@ -102,6 +103,10 @@ static void on_read(uv_fs_t *request) {
     return;
   }
   if (block->length > 0) source->filling ^= 1;
+  if (source->clock != NULL) {
+    if (block->is_first) weir__file_clock_break(source->clock);
+    weir__file_clock_read(source->clock, block->bytes, block->length);
+  }
   read_ahead(source);
   /* What was due before it was there goes at once, not a pace later. */
   if (source->starved) weir_source_turn(source);
@@ -118,8 +123,9 @@ static void read_ahead(weir_source_t *source) {
   uint64_t most = WEIR_SOURCE_FILE_BLOCK;
   if (source->opened) most = whole_frames(source, most);
   if (length > most) length = most;
-  uv_buf_t buffer = uv_buf_init((char *)source->blocks[source->filling].bytes,
-                                (unsigned int)length);
+  weir__block_t *block = &source->blocks[source->filling];
+  block->is_first = source->file_next == source->file_start;
+  uv_buf_t buffer = uv_buf_init((char *)block->bytes, (unsigned int)length);
   source->read.data = source;
   int error = uv_fs_read(source->loop, &source->read, source->fd, &buffer, 1,
                          (int64_t)source->file_next, on_read);
@@ -127,6 +133,17 @@ static void read_ahead(weir_source_t *source) {
     weir__source_end(source, error);
   else
     source->reading = 1;
+}
+
+void weir__file_read_on(weir_source_t *source) {
+  if (!is_drained(&source->blocks[source->draining])) return;
+  source->draining ^= 1;
+  read_ahead(source);
+}
+
+int weir__file_is_over(const weir_source_t *source) {
+  return !source->reading && comes_to_an_end(source) && is_at_end(source) &&
+         is_drained(&source->blocks[0]) && is_drained(&source->blocks[1]);
 }
 
 static void file_turn(weir_source_t *source) {
@@ -150,16 +167,11 @@ static void file_turn(weir_source_t *source) {
     block->taken += run;
     source->paced += run;
     due -= run;
-    if (is_drained(block)) {
-      source->draining ^= 1;
-      read_ahead(source);
-    }
+    weir__file_read_on(source);
   }
   if (source->closing) return;
   if (source->bytes > before) weir__source_published(source);
-  if (source->reading || !comes_to_an_end(source) || !is_at_end(source)) return;
-  if (is_drained(&source->blocks[0]) && is_drained(&source->blocks[1]))
-    weir__source_end(source, 0);
+  if (weir__file_is_over(source)) weir__source_end(source, 0);
 }
 
 static void file_go(weir_source_t *source) {
@@ -168,11 +180,11 @@ static void file_go(weir_source_t *source) {
   weir__source_pace_arm(source);
 }
 
-static void file_halt(weir_source_t *source) {
+void weir__file_halt(weir_source_t *source) {
   (void)uv_timer_stop(&source->timer);
 }
 
-static void file_close(weir_source_t *source) {
+void weir__file_close(weir_source_t *source) {
   if (source->reading) {
     source->handles++; /* the read that is under way holds it */
     (void)uv_cancel((uv_req_t *)&source->read);
@@ -181,8 +193,8 @@ static void file_close(weir_source_t *source) {
   }
 }
 
-static const weir__source_kind_t file_kind = {file_go, file_halt, file_turn,
-                                              file_close};
+static const weir__source_kind_t file_kind = {file_go, weir__file_halt,
+                                              file_turn, weir__file_close};
 
 int weir_source_open_file(uv_loop_t *loop, weir_source_t **source, int fd,
                           const weir_source_options_t *given) {
@@ -192,19 +204,21 @@ int weir_source_open_file(uv_loop_t *loop, weir_source_t **source, int fd,
   weir_source_options_t options;
   int error = weir__source_options(&options, given);
   if (error < 0) return error;
-  if (weir_pcm_check(&options.format) < 0 ||
-      weir_log_unit(options.log) != weir_pcm_frame_bytes(&options.format))
+  int is_ts = options.track != NULL;
+  if (!is_ts &&
+      (weir_pcm_check(&options.format) < 0 ||
+       weir_log_unit(options.log) != weir_pcm_frame_bytes(&options.format)))
     return WEIR_EOPTION;
   weir_source_t *made;
-  error = weir__source_make(loop, &made, &options, &file_kind);
+  error = weir__source_make(loop, &made, &options,
+                            is_ts ? &weir__ts_file_kind : &file_kind);
   if (error < 0) return error;
-  for (int i = 0; i < 2; i++) {
-    made->blocks[i].bytes =
-        weir__allocate(&made->allocator, WEIR_SOURCE_FILE_BLOCK);
-    if (made->blocks[i].bytes == NULL) {
-      weir__source_discard(made);
-      return UV_ENOMEM;
-    }
+  if (is_ts) error = weir__file_clock_open(&made->clock, &made->allocator);
+  for (int i = 0; i < 2 && error == 0; i++)
+    error = weir__source_make_block(made, i);
+  if (error < 0) {
+    weir__source_discard(made);
+    return error;
   }
   made->fd = fd;
   made->file_end = (uint64_t)status.st_size;

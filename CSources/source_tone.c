@@ -1,5 +1,4 @@
 /* source_tone.c - a source that generates the tone sequence in real time. */
-#include "fanout_state.h"
 #include "source_state.h"
 #include "weir/errors.h"
 #include "weir/tone.h"
@@ -44,9 +43,8 @@ int weir_source_open_tone(uv_loop_t *loop, weir_source_t **source,
   if (weir_pcm_check(&options.format) < 0 ||
       weir_log_unit(options.log) != weir_pcm_frame_bytes(&options.format))
     return WEIR_EOPTION;
-  if (options.fanout != NULL &&
-      options.fanout->options.policy == WEIR_SLOW_PAUSE)
-    return WEIR_EOPTION;
+  error = weir__source_cannot_wait(&options);
+  if (error < 0) return error;
   weir_source_t *made;
   error = weir__source_make(loop, &made, &options, &tone_kind);
   if (error < 0) return error;

@@ -37,20 +37,24 @@ $(CORE_BUILD)/tests/%: Tests/Core/%.c $(CORE_LIBRARY)
 	@mkdir -p $(@D)
 	$(call say,$(CC) $@)$(CC) $(CORE_CFLAGS) -o $@ $< $(CORE_LIBRARY) $(CORE_LIBS)
 
-# Runs every test of the core; the last line says how many passed. A test that
-# hangs is ended after five minutes.
+# Runs test programs; the last line says how many passed. One that hangs is
+# ended after five minutes. $(call run-tests,NAME,PROGRAMS)
+define run-tests
+passed=0; failed=0; for test in $(2); do \
+  if timeout $${WEIR_TEST_TIMEOUT:-300} $$test; then \
+    passed=$$((passed + 1)); \
+  else \
+    echo "FAILED $$test (exit code $$?)"; failed=$$((failed + 1)); \
+  fi; \
+done; \
+echo "$(1): $$passed passed, $$failed failed"; \
+test $$passed -gt 0 && test $$failed -eq 0
+endef
+
 .PHONY: core core-library core-build
 core-library: $(CORE_LIBRARY)
 core-build: $(CORE_TESTS)
 core: $(CORE_TESTS)
-	@passed=0; failed=0; for test in $(CORE_TESTS); do \
-	  if timeout $${WEIR_TEST_TIMEOUT:-300} $$test; then \
-	    passed=$$((passed + 1)); \
-	  else \
-	    echo "FAILED $$test (exit code $$?)"; failed=$$((failed + 1)); \
-	  fi; \
-	done; \
-	echo "core: $$passed passed, $$failed failed"; \
-	test $$passed -gt 0 && test $$failed -eq 0
+	@$(call run-tests,core,$(CORE_TESTS))
 
 -include $(CORE_OBJECTS:.o=.d) $(addsuffix .d,$(CORE_TESTS))

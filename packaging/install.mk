@@ -1,15 +1,17 @@
 # Installing: the program, the C core as a static library with its headers and
-# pkg-config file, the manual page and the documents. DESTDIR is for packagers.
+# pkg-config file, the manual page, the documents and systemd's units. DESTDIR
+# is for packagers.
 
 PREFIX ?= /usr/local
 BINDIR ?= $(PREFIX)/bin
 LIBDIR ?= $(PREFIX)/lib
 INCLUDEDIR ?= $(PREFIX)/include
 DATADIR ?= $(PREFIX)/share
+UNITDIR ?= $(PREFIX)/lib/systemd/system
 INSTALL ?= install
 VERSION := $(shell sed -n 's/.*WEIR_VERSION_STRING "\(.*\)"/\1/p' \
 	include/weir/version.h)
-DOCUMENTS := README.md CHANGELOG.md $(wildcard docs/*.md docs/*.svg)
+DOCUMENTS := README.md CHANGELOG.md $(wildcard docs/*.md docs/*.svg docs/*.png)
 EXAMPLES := $(wildcard weir.example.yml)
 
 #: make install [PREFIX=/usr/local] [DESTDIR=]   and uninstall
@@ -28,17 +30,21 @@ install-core: core-library
 
 install-program: release
 	$(INSTALL) -d $(DESTDIR)$(BINDIR) $(DESTDIR)$(DATADIR)/man/man1 \
-	  $(DESTDIR)$(DATADIR)/doc/weir
+	  $(DESTDIR)$(DATADIR)/doc/weir $(DESTDIR)$(UNITDIR)
 	$(INSTALL) -m 755 .build/release/weir $(DESTDIR)$(BINDIR)
 	$(INSTALL) -m 644 packaging/weir.1 $(DESTDIR)$(DATADIR)/man/man1
 	$(INSTALL) -m 644 $(DOCUMENTS) $(EXAMPLES) LICENSE \
 	  $(DESTDIR)$(DATADIR)/doc/weir
+	$(INSTALL) -m 644 packaging/weir.socket $(DESTDIR)$(UNITDIR)
+	sed -e 's|@bindir@|$(BINDIR)|' -e 's|@datadir@|$(DATADIR)|' \
+	  packaging/weir.service.in >$(DESTDIR)$(UNITDIR)/weir.service
 
 uninstall:
 	rm -f $(DESTDIR)$(BINDIR)/weir $(DESTDIR)$(DATADIR)/man/man1/weir.1 \
 	  $(DESTDIR)$(LIBDIR)/libweir-core.a \
 	  $(DESTDIR)$(LIBDIR)/pkgconfig/weir-core.pc \
-	  $(DESTDIR)$(INCLUDEDIR)/weir.h
+	  $(DESTDIR)$(INCLUDEDIR)/weir.h \
+	  $(DESTDIR)$(UNITDIR)/weir.service $(DESTDIR)$(UNITDIR)/weir.socket
 	rm -rf $(DESTDIR)$(INCLUDEDIR)/weir $(DESTDIR)$(DATADIR)/doc/weir
 
 # Installs into an empty directory, builds a C program against what is there,

@@ -10,7 +10,7 @@ LINTS := lint-c lint-swift lint-headers lint-warnings lint-symbols \
 lint: setup-lint
 	@$(STAGES) $@ $(LINTS)
 
-C_FILES = $(shell find include CSources Tests bench packaging \
+C_FILES = $(shell find include CSources Sources/CWeirHTTP Sources/CWeirStorage Tests bench packaging \
 	\( -name '*.c' -o -name '*.h' \) 2>/dev/null)
 SWIFT_PLACES = Package.swift Sources $(wildcard Tests bench)
 CLANG_FORMAT ?= clang-format
@@ -33,8 +33,8 @@ lint-headers:
 # The core and its tests compile without a warning with both compilers. Swift's
 # warnings are errors in Package.swift.
 lint-warnings:
-	@$(MAKE) core-build CC=gcc
-	@$(MAKE) core-build CC=clang CORE_RUNTIME=-fuse-ld=lld
+	@$(MAKE) core-build tls-build CC=gcc
+	@$(MAKE) core-build tls-build CC=clang CORE_RUNTIME=-fuse-ld=lld
 
 # What the library exports, what it must not call, no variables of its own.
 lint-symbols: core-library release

@@ -5,40 +5,58 @@ internal import WeirLoop
 /// Everything that a daemon runs, on one loop: stations, the HTTP server, health.
 @LoopActor
 final class Engine {
-    let configuration: Configuration
-    let stations: Stations
-    let server: Server
-    let health: HealthMonitor
+    /// The part of `shutdown.grace` that sources and responses get; the rest is for children that must be killed, and for
+    /// what follows.
+    static let patience = 0.8
 
-    private let log: LogWriter
+    /// What runs.
+    var configuration: Configuration
+    let stations: Stations
+    /// Where transport streams are kept.
+    let caches: WarmCaches
+    let server: Server
+    /// For requests to others, by what they are for.
+    let clients: ClientPools
+    let health: HealthMonitor
+    let access: ListenerAccess
+    let reloads = ReloadCounters()
+
+    let log: LogWriter
     private let clock: LoopClock
     private let watchdog: Watchdog
-    private var isStopping = false
+    private(set) var isStopping = false
 
     init(
-        _ configuration: Configuration, adminToken: String?, log: LogWriter, clock: LoopClock = .monotonic
+        _ configuration: Configuration, _ secrets: Secrets, log: LogWriter, clock: LoopClock = .monotonic
     ) throws {
         self.configuration = configuration
         self.log = log
         self.clock = clock
         watchdog = try Watchdog()
+        clients = ClientPools(clock: clock)
+        caches = try WarmCaches(
+            directory: configuration.cacheDirectory, budget: UInt64(configuration.cache.budget), clock: clock)
         stations = try Stations(
-            configuration.stations, listenersMax: configuration.limits.listeners, clock: clock)
+            configuration.stations, listenersMax: configuration.limits.listeners, caches: caches, clients: clients,
+            clock: clock)
         let router = Router()
-        server = Server(options: configuration.server, router: router, adminToken: adminToken, clock: clock)
+        server = Server(options: configuration.server, router: router, adminToken: secrets.adminToken, clock: clock)
         health = HealthMonitor(
             stations: stations, watchdog: watchdog,
             memoryLimit: configuration.limits.memory ?? ProcessLimits.memoryShare, log: log, clock: clock)
-        LiveRoutes(stations: stations).install(on: router)
-        let metrics = Metrics(stations: stations, server: server, watchdog: watchdog, log: log)
+        access = ListenerAccess(linkKeys: secrets.linkKeys)
+        let live = LiveRoutes(stations: stations, access: access)
+        live.install(on: router)
+        SendingRoutes(live: live, clock: clock).install(on: router)
+        let metrics = Metrics(
+            stations: stations, server: server, clients: clients, watchdog: watchdog, log: log, reloads: reloads)
         OperationRoutes(health: health, metrics: metrics).install(on: router)
     }
 
-    /// Listens, and starts the sources that run from the beginning.
-    func start() throws {
-        for station in stations.all {
-            station.onEvent = { [log, name = station.name] in StationLog.write($0, of: name, to: log) }
-        }
+    /// Listens, and starts the sources that run from the beginning. `sockets` are those that a service manager opened.
+    func start(on sockets: [Int32] = []) throws {
+        for station in stations.all { watch(station) }
+        stations.onGone = { [log] in log.info("station gone", [("station", .string($0.name))]) }
         server.onAccess = { [log] in Engine.access($0, to: log) }
         server.onFailure = { [log] in log.error("request failed", [("error", .string("\($0)"))]) }
         server.onRefused = { [log] reason, remote in
@@ -46,27 +64,49 @@ final class Engine {
                 "connection refused",
                 [("reason", .string(reason)), ("address", remote.map { .string($0.description) } ?? .null)])
         }
-        try server.start()
+        server.onHandshakeFailed = { [log] reason, remote in
+            log.debug("handshake failed", [("reason", .string(reason)), ("address", .string(remote.description))])
+        }
+        try server.start(on: sockets)
+        if isExposed && configuration.auth.adminToken == nil { throw Engine.exposed }
+        spawn { [caches, log] in await Engine.clean(caches, log) }
         stations.begin()
         health.start()
     }
 
     /// Stops accepting, lets short requests finish, ends listeners after whole units and sources in their own way.
-    /// Returns within `grace` seconds, or a moment later.
-    func stop(grace: Double) async {
+    /// Returns within `grace` seconds, or a moment later; a disk that hangs keeps it for as long as it does, after
+    /// `released` was called: everything else has ended by then.
+    func stop(grace: Double, released: @LoopActor () -> Void = {}) async {
         if isStopping { return }
         isStopping = true
         health.close()
-        // A part of the time is for children that must be killed, and for what follows.
         let patience = LoopTimer(clock: clock)
-        patience.schedule(at: clock.deadline(after: grace * 0.8)) { [stations] in stations.kill() }
+        patience.schedule(at: clock.deadline(after: grace * Engine.patience)) { [stations] in stations.kill() }
         let ending = spawn { [stations] in await stations.end() }
-        await server.stop(grace: grace * 0.8)
+        await server.stop(grace: grace * Engine.patience)
         await ending.value
         patience.close()
+        released()
         // Only now: requests that were under way may ask how things are.
         await stations.close()
+        await clients.close()
+        await caches.close()
         watchdog.close()
+    }
+
+    func watch(_ station: Station) {
+        station.onEvent = { [log, name = station.name] in StationLog.write($0, of: name, to: log) }
+    }
+
+    /// What a Weir left behind that died is nobody's any more, also where nothing is kept from now on.
+    private static func clean(_ caches: WarmCaches, _ log: LogWriter) async {
+        try? await caches.clean()
+        if caches.leftovers > 0 {
+            log.info(
+                "warm caches of dead processes removed",
+                [("directory", .string(caches.directory)), ("count", .integer(Int64(caches.leftovers)))])
+        }
     }
 
     private static func access(_ event: AccessEvent, to log: LogWriter) {

@@ -18,7 +18,7 @@ struct Health: Sendable, Equatable {
     }
 
     struct Check: Sendable, Equatable {
-        /// `memory`, `memory_growth`, `loop`, `sources`, `listeners`.
+        /// `memory`, `memory_growth`, `loop`, `sources`, `listeners`, `warm`.
         var name: String
         var status: Status
         /// For people; empty when there is nothing to say.
@@ -55,6 +55,8 @@ struct HealthSample: Sendable {
         var error: String?
         var listeners: Int
         var alert: Int
+        /// Its stream is to be kept in files, and they failed.
+        var isWarmOff = false
     }
 
     /// Bytes of resident memory.
@@ -77,7 +79,7 @@ struct HealthPolicy: Sendable {
     static let loopSpan = 60.0
 
     /// Bytes: `limits.memory`.
-    let memoryLimit: UInt64
+    var memoryLimit: UInt64
     private var memory: [(time: Double, bytes: Double)] = []
     private var turns: [(time: Double, all: UInt64, slow: UInt64)] = []
 
@@ -117,7 +119,7 @@ struct HealthPolicy: Sendable {
     func judge(_ sample: HealthSample) -> Health {
         Health(checks: [
             memoryCheck(sample.resident), growthCheck(), loopCheck(), sourcesCheck(sample.stations),
-            listenersCheck(sample.stations),
+            listenersCheck(sample.stations), warmCheck(sample.stations),
         ])
     }
 
@@ -160,5 +162,12 @@ struct HealthPolicy: Sendable {
         let text = busy.map { "\($0.name) has \($0.listeners) listeners, alert at more than \($0.alert)" }
         return Health.Check(
             name: "listeners", status: busy.isEmpty ? .ok : .degraded, message: text.joined(separator: "; "))
+    }
+
+    private func warmCheck(_ stations: [HealthSample.Station]) -> Health.Check {
+        let off = stations.filter(\.isWarmOff).map(\.name)
+        return Health.Check(
+            name: "warm", status: off.isEmpty ? .ok : .degraded,
+            message: off.isEmpty ? "" : "nothing is kept in files of \(off.joined(separator: ", "))")
     }
 }

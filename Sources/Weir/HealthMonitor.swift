@@ -43,6 +43,9 @@ final class HealthMonitor {
 
     func close() { timer.close() }
 
+    /// Bytes of resident memory that are measured against.
+    func setMemoryLimit(_ bytes: Int) { policy.memoryLimit = UInt64(max(1, bytes)) }
+
     private func readMemory() -> UInt64? {
         let now = resident()
         lastResident = now ?? lastResident
@@ -67,7 +70,8 @@ final class HealthMonitor {
             stations: stations.all.map { station in
                 HealthSample.Station(
                     name: station.name, state: station.state, error: station.supervision.lastError,
-                    listeners: station.counters.listeners, alert: station.options.listenersAlert)
+                    listeners: station.counters.listeners, alert: station.options.listenersAlert,
+                    isWarmOff: station.cache?.isOff ?? false)
             })
         let health = policy.judge(sample)
         report(health, sample)

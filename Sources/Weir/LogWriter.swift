@@ -18,14 +18,13 @@ final class LogWriter: @unchecked Sendable {
     /// Bytes of the thread's stack.
     static let stackBytes = 128 << 10
 
-    let level: LogOptions.Level
-    let format: LogOptions.Format
     private let descriptor: Int32
     private let limit: Int
 
     private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
     private let changed = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
     // Guarded by the mutex.
+    private var options: LogOptions
     private var buffer: [UInt8] = []
     private var isWriting = false
     private var isEnding = false
@@ -34,8 +33,7 @@ final class LogWriter: @unchecked Sendable {
     private var dropped: UInt64 = 0
 
     init(_ options: LogOptions = LogOptions(), descriptor: Int32 = STDERR_FILENO, limit: Int = LogWriter.bufferLimit) {
-        level = options.level
-        format = options.format
+        self.options = options
         self.descriptor = descriptor
         self.limit = limit
         pthread_mutex_init(mutex, nil)
@@ -63,9 +61,13 @@ final class LogWriter: @unchecked Sendable {
     func error(_ message: String, _ fields: [LogLine.Field] = []) { write(.error, message, fields) }
 
     func write(_ level: LogOptions.Level, _ message: String, _ fields: [LogLine.Field]) {
-        guard level >= self.level else { return }
-        add(LogLine(level: level, message: message, fields: fields, time: WallClock.now).bytes(format))
+        let options = locked { self.options }
+        guard level >= options.level else { return }
+        add(LogLine(level: level, message: message, fields: fields, time: WallClock.now).bytes(options.format))
     }
+
+    /// Lines from now on are as these say.
+    func set(_ options: LogOptions) { locked { self.options = options } }
 
     private func add(_ line: [UInt8]) {
         locked {
@@ -87,7 +89,7 @@ final class LogWriter: @unchecked Sendable {
         let line = LogLine(
             level: .warning, message: "log lines dropped", fields: [("lines", .unsigned(unreported))],
             time: WallClock.now)
-        buffer.append(contentsOf: line.bytes(format))
+        buffer.append(contentsOf: line.bytes(options.format))
         unreported = 0
     }
 

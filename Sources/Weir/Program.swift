@@ -8,7 +8,10 @@ public enum Program {
     static let wrongUsage: Int32 = 2
 
     /// Every command, in the order of the help.
-    static let commands = [Serve.command, Check.command, Bench.command, Version.command]
+    static let commands = [
+        Serve.command, Check.command, Scan.command, Sign.command, ObjectCommand.command, Link.command, Bench.command,
+        Version.command,
+    ]
 
     /// Runs the command line and returns the exit code: 0 done, 1 failed, 2 wrong usage.
     public static func run(_ arguments: [String]) -> Int32 {
@@ -34,13 +37,13 @@ public enum Program {
             return wrongUsage
         }
         do throws(UsageError) {
-            if command.passesOn { return try pass(rest, to: command, console) }
+            if command.passesOn { return try pass(rest, to: command, environment, console) }
             let invocation = try command.parse(rest)
             if invocation.wantsHelp {
                 console.output(CommandHelp.text(of: command))
                 return done
             }
-            return run(command, invocation, environment, console)
+            return try run(command, invocation, environment, console)
         } catch {
             console.error("weir \(command.name): \(error.message)\nSee `weir \(command.name) --help`.")
             return wrongUsage
@@ -49,9 +52,12 @@ public enum Program {
 
     private static func run(
         _ command: Command, _ invocation: Invocation, _ environment: [String: String], _ console: Console
-    ) -> Int32 {
+    ) throws(UsageError) -> Int32 {
         switch command.name {
         case Check.command.name: Check.run(invocation, environment: environment, console)
+        case Scan.command.name: Scan.run(invocation, console)
+        case Sign.command.name: try Sign.run(invocation, environment: environment, console)
+        case Link.command.name: try Link.run(invocation, environment: environment, console)
         case Version.command.name: Version.run(console)
         default: serve(invocation, environment, console)
         }
@@ -62,20 +68,39 @@ public enum Program {
         let source = Serve.source(invocation, environment: environment)
         let outcome = source.load()
         guard let configuration = outcome.configuration else {
-            for problem in outcome.problems { console.error(problem.description) }
-            let count = outcome.errors.count
-            console.error("weir serve: \(count) \(count == 1 ? "error" : "errors") in the configuration; not started")
+            report(outcome, to: "serve", "; not started", console)
             let isUsage = outcome.errors.allSatisfy { if case .option = $0.origin { true } else { false } }
             return isUsage ? wrongUsage : failed
         }
         return Serve.run(configuration, warnings: outcome.warnings, source: source)
     }
 
+    /// The configuration that another command goes by; nil when there are errors in it, which have been printed.
+    static func load(_ source: ConfigurationSource, for command: String, _ console: Console) -> Configuration? {
+        let outcome = source.load()
+        if outcome.configuration == nil { report(outcome, to: command, "", console) }
+        return outcome.configuration
+    }
+
+    private static func report(
+        _ outcome: ConfigurationOutcome, to command: String, _ consequence: String, _ console: Console
+    ) {
+        for problem in outcome.problems { console.error(problem.description) }
+        let count = outcome.errors.count
+        console.error(
+            "weir \(command): \(count) \(count == 1 ? "error" : "errors") in the configuration\(consequence)")
+    }
+
     /// A command that reads its own arguments; only the request for help is taken here.
-    private static func pass(_ words: [String], to command: Command, _ console: Console) throws(UsageError) -> Int32 {
+    private static func pass(
+        _ words: [String], to command: Command, _ environment: [String: String], _ console: Console
+    ) throws(UsageError) -> Int32 {
         if words.prefix(while: { $0 != "--" }).contains(where: { $0 == "-h" || $0 == "--help" }) {
             console.output(CommandHelp.text(of: command))
             return done
+        }
+        if command.name == ObjectCommand.command.name {
+            return try ObjectCommand.run(words, environment: environment, console)
         }
         return Bench.run(words)
     }

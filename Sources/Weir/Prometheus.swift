@@ -1,5 +1,22 @@
 internal import WeirLoop
 
+/// A number as Prometheus reads it.
+protocol PrometheusValue {
+    var prometheus: String { get }
+}
+
+extension Int: PrometheusValue {
+    var prometheus: String { "\(self)" }
+}
+
+extension UInt64: PrometheusValue {
+    var prometheus: String { "\(self)" }
+}
+
+extension Double: PrometheusValue {
+    var prometheus: String { PrometheusText.number(self) }
+}
+
 /// Metrics as Prometheus reads them: the text format 0.0.4.
 struct PrometheusText {
     enum Kind: String {
@@ -24,22 +41,19 @@ struct PrometheusText {
         add("# HELP \(name) \(help)\n# TYPE \(name) \(kind.rawValue)\n")
     }
 
-    mutating func sample(_ value: Double, _ labels: [Label] = []) {
-        add(family)
-        addLabels(labels)
-        add(" \(PrometheusText.number(value))\n")
+    /// A family with a sample of each subject, under its labels.
+    mutating func family<Subject, Value: PrometheusValue>(
+        _ name: String, _ kind: Kind, _ help: String, of subjects: [(labels: [Label], subject: Subject)],
+        _ value: (Subject) -> Value
+    ) {
+        family(name, kind, help)
+        for (labels, subject) in subjects { sample(value(subject), labels) }
     }
 
-    mutating func sample(_ value: UInt64, _ labels: [Label] = []) {
+    mutating func sample(_ value: some PrometheusValue, _ labels: [Label] = []) {
         add(family)
         addLabels(labels)
-        add(" \(value)\n")
-    }
-
-    mutating func sample(_ value: Int, _ labels: [Label] = []) {
-        add(family)
-        addLabels(labels)
-        add(" \(value)\n")
+        add(" \(value.prometheus)\n")
     }
 
     /// A histogram of nanoseconds, as seconds.

@@ -10,6 +10,7 @@ struct LiveRoutes {
     static let retryAfter = 5
 
     let stations: Stations
+    let access: ListenerAccess
 
     func install(on router: Router) {
         // Addresses of listeners, and what children say: not for pages of other origins.
@@ -20,9 +21,16 @@ struct LiveRoutes {
                 200, fields: ["Content-Type": "application/json", "Cache-Control": "no-store"],
                 body: .bytes(try await LiveReport.bytes(reports)))
         }
+        // Who was here is nobody's business but the operator's.
+        router.get("/live/:station/ends", audience: .admin) { request in
+            let station = try station(request.parameter("station"))
+            return .json(LiveReport.ends(station.recentEnds, of: station.name))
+        }
         router.get("/live/:station") { try await listen($0, to: $0.parameter("station")) }
         router.post("/live/:station/start") { try start(try station($0.parameter("station"))) }
         router.post("/live/:station/stop") { try stop(try station($0.parameter("station"))) }
+        router.post("/live/:station/commit") { try commit(try station($0.parameter("station")), true) }
+        router.post("/live/:station/uncommit") { try commit(try station($0.parameter("station")), false) }
         router.on(.delete, "/live/:station/listeners/:id") { try kick($0) }
         // For players written against the systems replaced: the first station.
         router.get("/stream.wav") { try await listen($0, to: try first().name + ".wav") }
@@ -36,27 +44,34 @@ struct LiveRoutes {
     private func listen(_ request: Request, to component: String) async throws -> Response {
         guard let (name, form) = Rendition.parse(component) else { throw LiveRoutes.unknown(component) }
         let station = try station(name)
+        try access.check(request, station)
+        if Relay.isLoop(request.fields.values("Via"), at: name) { throw LiveRoutes.loop(station) }
         let rendition = try LiveRoutes.rendition(form, request.query)
         let warm = try LiveRoutes.warm(request.query)
+        let wrapping = try LiveRoutes.wrapping(request, station)
         do throws(JoinRefusal) {
             if request.isHead {
-                let body = try station.look(rendition)
-                return LiveRoutes.response(body, join: nil) { _ in }
+                let (body, join) = try station.look(rendition, warm: warm)
+                return LiveRoutes.response(body, join: join, wrapping, station) { _ in }
             }
             let seat = try await station.join(
                 rendition, warm: warm, address: request.remote.description, path: request.path)
-            return LiveRoutes.response(seat.body, join: seat.join) { takeover in
-                try LiveRoutes.attach(seat, to: station, takeover)
+            return LiveRoutes.response(seat.body, join: seat.join, wrapping, station) { takeover in
+                try LiveRoutes.attach(seat, to: station, takeover, wrapping)
             }
         } catch {
             throw LiveRoutes.refusal(error, station)
         }
     }
 
-    private static func attach(_ seat: Seat, to station: Station, _ takeover: Takeover) throws {
+    private static func attach(
+        _ seat: Seat, to station: Station, _ takeover: Takeover, _ wrapping: Wrapping
+    ) throws {
         let ticket = takeover.ticket
         do throws(CoreError) {
-            _ = try station.attach(seat, descriptor: takeover.descriptor, head: takeover.head) { listener, reason in
+            _ = try station.attach(
+                seat, descriptor: takeover.descriptor, sink: takeover.sink, head: takeover.head, wrapping: wrapping
+            ) { listener, reason in
                 ticket.release(bytes: listener.sentBytes, reason: reason)
             }
         } catch {
@@ -66,17 +81,34 @@ struct LiveRoutes {
     }
 
     private static func response(
-        _ body: LiveBody, join: JoinPoint?, _ take: @escaping @LoopActor (Takeover) throws -> Void
+        _ body: LiveBody, join: JoinPoint?, _ wrapping: Wrapping, _ station: Station,
+        _ take: @escaping @LoopActor (Takeover) throws -> Void
     ) -> Response {
         var fields: Fields = [
             "Content-Type": body.contentType, "Cache-Control": "no-store", "X-Content-Type-Options": "nosniff",
         ]
+        if let via = station.via { fields.append("Via", via) }
+        var exposed: [String] = []
+        if wrapping.hasTitles {
+            fields.append("icy-name", station.displayName)
+            if let rate = station.byteRate { fields.append("icy-br", String(Int(min(rate / 125, 1e9)))) }
+            fields.append("icy-metaint", String(Wrapping.titleInterval))
+            exposed += ["icy-name", "icy-br", "icy-metaint"]
+        }
+        if wrapping.isChunked { fields.append("Transfer-Encoding", "chunked") }
         if let join {
+            exposed += ["X-Weir-Position", "X-Weir-Warm-Seconds"]
             fields.append("X-Weir-Position", String(join.position))
             fields.append("X-Weir-Warm-Seconds", String(decoding: join.seconds.rounded(to: 3).bytes, as: UTF8.self))
-            fields.append("Access-Control-Expose-Headers", "X-Weir-Position, X-Weir-Warm-Seconds")
         }
+        if !exposed.isEmpty { fields.append("Access-Control-Expose-Headers", exposed.joined(separator: ", ")) }
         return Response(200, fields: fields, body: .takeover(take))
+    }
+
+    /// Its source would wait for bytes of its own.
+    private static func loop(_ station: Station) -> HTTPError {
+        HTTPError(
+            508, "LOOP", "this station is asked for by its own source", detail: [("station", .string(station.name))])
     }
 
     private static func rendition(_ form: Rendition, _ query: Target.Query) throws -> Rendition {
@@ -85,6 +117,18 @@ struct LiveRoutes {
             throw HTTPError.badRequest("endian is le or be", code: "BAD_ENDIAN")
         }
         return .pcm(endian: endian)
+    }
+
+    /// A transport stream has no room for titles between its packets.
+    private static func wrapping(_ request: Request, _ station: Station) throws -> Wrapping {
+        let chunked = request.query["chunked"] ?? "0"
+        guard chunked == "0" || chunked == "1" else {
+            throw HTTPError.badRequest("chunked is 0 or 1", code: "BAD_CHUNKED")
+        }
+        return Wrapping(
+            hasTitles: request.fields["Icy-MetaData"] == "1" && station.format != .ts,
+            // HTTP/1.0 has no chunks (RFC 9112 §7).
+            isChunked: chunked == "1" && request.minor >= 1)
     }
 
     private static func warm(_ query: Target.Query) throws -> Warm? {
@@ -128,7 +172,7 @@ struct LiveRoutes {
         return first
     }
 
-    private func station(_ name: String) throws -> Station {
+    func station(_ name: String) throws -> Station {
         guard let station = stations[name] else { throw LiveRoutes.unknown(name) }
         return station
     }
@@ -152,62 +196,20 @@ struct LiveRoutes {
         .json(.object([("name", .string(station.name)), ("state", .string(station.state.rawValue))]))
     }
 
+    private func commit(_ station: Station, _ committed: Bool) throws -> Response {
+        guard station.setCommitted(committed) else {
+            throw HTTPError(
+                409, "NOT_KEPT", "nothing of this station is kept in files",
+                detail: [("station", .string(station.name))])
+        }
+        return .json(.object([("name", .string(station.name)), ("committed", .bool(station.isCommitted))]))
+    }
+
     private func kick(_ request: Request) throws -> Response {
         let station = try station(request.parameter("station"))
         guard let id = UInt64(request.parameter("id")), station.kick(id) else {
             throw HTTPError(404, "NO_LISTENER", "this station has no such listener")
         }
         return Response(204)
-    }
-}
-
-/// `GET /live`.
-@LoopActor
-enum LiveReport {
-    /// Listeners that are written in one turn of the loop: about a millisecond.
-    nonisolated static let slice = 250
-    /// Seconds that the loop has in between.
-    nonisolated static let pause = 0.001
-
-    /// Written in slices: ten thousand listeners in one turn would make all of them wait for their bytes.
-    static func bytes(_ stations: [StationReport]) async throws -> [UInt8] {
-        var bytes = Array("{\"stations\":[".utf8)
-        var written = 0
-        for (index, station) in stations.enumerated() {
-            if index > 0 { bytes.append(UInt8(ascii: ",")) }
-            head(station).write(to: &bytes)
-            bytes.removeLast()
-            bytes.append(contentsOf: ",\"listeners\":[".utf8)
-            for (index, listener) in station.listeners.enumerated() {
-                if index > 0 { bytes.append(UInt8(ascii: ",")) }
-                json(listener).write(to: &bytes)
-                written += 1
-                if written % slice == 0 { try await LoopClock.monotonic.sleep(for: pause) }
-            }
-            bytes.append(contentsOf: "]}".utf8)
-        }
-        bytes.append(contentsOf: "]}".utf8)
-        return bytes
-    }
-
-    /// A station without its listeners.
-    private static func head(_ station: StationReport) -> JSON {
-        .object([
-            ("name", .string(station.name)), ("format", .string(station.format.name)),
-            ("state", .string(station.state.rawValue)), ("position", .unsigned(station.position)),
-            ("bitrate", station.bitrate.map { .number($0.rounded()) } ?? .null),
-            ("restarts", .unsigned(station.restarts)),
-            ("last_error", station.lastError.map { .string($0) } ?? .null),
-        ])
-    }
-
-    private static func json(_ listener: ListenerReport) -> JSON {
-        .object([
-            ("id", .unsigned(listener.id)), ("address", .string(listener.address)),
-            ("since", .string(WallClock.text(listener.since))), ("position", .unsigned(listener.position)),
-            ("lag_bytes", .unsigned(listener.lagBytes)),
-            ("lag_seconds", listener.lagSeconds.map { $0.rounded(to: 3) } ?? .null),
-            ("skipped_bytes", .unsigned(listener.skippedBytes)), ("sent_bytes", .unsigned(listener.sentBytes)),
-        ])
     }
 }

@@ -1,6 +1,3 @@
-import Glibc
-public import WeirLoop
-
 /// Who may do what: the admin token, the names that `Host` may have, and pages of other origins. Loopback is not trust:
 /// any page in any browser of the machine can reach it (DNS rebinding, cross-site requests).
 struct Access: Sendable {
@@ -13,7 +10,7 @@ struct Access: Sendable {
         allowsAnyHost = options.allowedHosts.contains("*")
         var hosts: Set<String> = ["localhost", "127.0.0.1", "::1"]
         for name in options.allowedHosts { hosts.insert(Access.host(of: name)) }
-        for case .internet(let host, _) in options.addresses { hosts.insert(Access.host(of: host)) }
+        for case .internet(let host, _, _) in options.addresses { hosts.insert(Access.host(of: host)) }
         for address in listening { hosts.insert(address.host) }
         // A wildcard is not a name; what it stands for is asked of each connection.
         hosts.subtract(["0.0.0.0", "::"])
@@ -63,82 +60,5 @@ struct Access: Sendable {
             difference |= Int(byte ^ (index < given.count ? given[index] : ~byte))
         }
         return difference == 0 && !secret.isEmpty
-    }
-}
-
-/// The admin token in its file.
-public enum AdminToken {
-    /// Random bytes in a generated token; twice as many hexadecimal digits.
-    public static let bytes = 32
-    /// The longest token file that is read.
-    public static let fileLimit = 4096
-    /// Characters that a token in a file must have: shorter ones can be guessed by trying.
-    public static let least = 16
-
-    /// Why a token file that is there is not used.
-    public enum Unusable: Error, Equatable, CustomStringConvertible {
-        /// Others than its owner may read or write it.
-        case exposed(mode: UInt32)
-        case short(characters: Int)
-
-        public var description: String {
-            switch self {
-            case .exposed(let mode):
-                "the admin token's file has mode 0\(String(mode, radix: 8)), so that others may read or write it;"
-                    + " expected 0600 (chmod 600, and a new token if it may have been read)"
-            case .short(let characters):
-                "the admin token in the file has \(characters) characters; expected \(AdminToken.least) or more"
-                    + " (without the file a new one is made)"
-            }
-        }
-    }
-
-    /// A new token: 64 hexadecimal digits from the kernel's random numbers.
-    public static func generate() throws(CoreError) -> String {
-        var random = [UInt8](repeating: 0, count: bytes)
-        guard getentropy(&random, bytes) == 0 else { throw CoreError(errno: errno) }
-        let digits = Array("0123456789abcdef".utf8)
-        return String(decoding: random.flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] }, as: UTF8.self)
-    }
-
-    /// The token in a file: its first line, without white space around it; nil when there is none in it.
-    public static func read(_ path: String) throws(CoreError) -> String? {
-        let text = String(decoding: try LoopFile.readNow(path, limit: fileLimit), as: UTF8.self)
-        let line = text.prefix { $0 != "\n" && $0 != "\r\n" && $0 != "\r" }.trimmed
-        return line.isEmpty ? nil : String(line)
-    }
-
-    /// The token in a file, which is made with a new one, readable by its owner only, when it is not there. Blocks: for
-    /// the start of a program. Of two that come at once, both get the same token. Throws `CoreError` or `Unusable`.
-    public static func readOrCreate(_ path: String) throws -> String {
-        for _ in 0..<2 {
-            if let token = try readExisting(path) { return token }
-            let token = try generate()
-            do throws(CoreError) {
-                try LoopFile.createNow(path, Array((token + "\n").utf8), mode: 0o600)
-                return token
-            } catch {
-                if error != .exists { throw error }
-            }
-        }
-        throw CoreError.exists
-    }
-
-    /// The token in a file that nobody but its owner has access to; nil when there is no file.
-    private static func readExisting(_ path: String) throws -> String? {
-        let token: String
-        do throws(CoreError) {
-            token = try read(path) ?? ""
-        } catch {
-            if error == .noEntry { return nil }
-            throw error
-        }
-        var status = stat()
-        guard stat(path, &status) == 0 else { throw CoreError(errno: errno) }
-        guard status.st_mode & (S_IRWXG | S_IRWXO) == 0 else {
-            throw Unusable.exposed(mode: status.st_mode & 0o7777)
-        }
-        guard token.count >= least else { throw Unusable.short(characters: token.count) }
-        return token
     }
 }

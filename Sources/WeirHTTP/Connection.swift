@@ -9,6 +9,8 @@ internal import WeirLoop
 final class Connection {
     /// What it is waiting for; each has its own deadline.
     enum Phase {
+        /// The TLS handshake.
+        case handshake
         /// The first byte of a request, on a connection that had one already.
         case idle
         /// The rest of a head.
@@ -45,12 +47,18 @@ final class Connection {
 
     var descriptor: Int32
     var poll: Poll
+    /// What the bytes go through when the socket speaks TLS, until it has been told that there are no more.
+    var tls: TLSConnection?
     /// Bytes received and not used yet.
     var pending: [UInt8] = []
     /// How many of them are known not to complete a head.
     private var seen = 0
     /// No request has come yet.
     private var isFirst = true
+    /// It has something to read, and waits for its turn.
+    private var isQueued = false
+    /// The peer must not take what it has for the whole.
+    var isCut = false
     /// Why the next wait is over before it begins.
     var interruption: Ending?
     /// The peer was gone while the handler ran: its task is cancelled, and there is no next request.
@@ -66,9 +74,12 @@ final class Connection {
     /// Its task, to be cancelled when the server cannot wait any longer.
     private var task: Task<Void, Never>?
 
-    init(server: Server, descriptor: Int32, peer: RemoteAddress, place: ConnectionPlace) throws(CoreError) {
+    init(
+        server: Server, descriptor: Int32, tls: TLSConnection?, peer: RemoteAddress, place: ConnectionPlace
+    ) throws(CoreError) {
         self.server = server
         self.descriptor = descriptor
+        self.tls = tls
         self.peer = peer
         self.place = place
         poll = try Poll(descriptor: descriptor)
@@ -78,18 +89,43 @@ final class Connection {
 
     // MARK: Waiting for requests
 
-    func start() { listen() }
-
-    private func listen() {
-        let options = server.options
-        phase = isFirst || hasPending ? .head : .idle
-        deadline = server.clock.deadline(after: phase == .idle ? options.idleTimeout : options.headTimeout)
-        poll.start(.readable) { [unowned self] _ in readable() }
+    func start() {
+        if tls == nil { return listen() }
+        phase = .handshake
+        deadline = server.clock.deadline(after: server.options.headTimeout)
+        watch()
     }
 
-    private func readable() {
-        let count = recv(descriptor, server.scratch.baseAddress, server.scratch.count, Int32(MSG_DONTWAIT))
-        if count < 0 && (errno == EAGAIN || errno == EINTR) { return }
+    func listen() {
+        let options = server.options
+        phase = isFirst || hasPending ? .head : .idle
+        let timeout =
+            server.isStopping ? Server.lastMoment : phase == .idle ? options.idleTimeout : options.headTimeout
+        deadline = server.clock.deadline(after: timeout)
+        watch()
+    }
+
+    func watch(_ events: Poll.Events = .readable) {
+        poll.start(events) { [unowned self] _ in
+            if isQueued { return }
+            isQueued = true
+            server.reading.append(self)
+        }
+    }
+
+    /// Its turn in the server's queue has come.
+    func read() {
+        isQueued = false
+        if phase == .handshake, descriptor >= 0 { return shakeHands() }
+        guard phase == .idle || phase == .head, descriptor >= 0 else { return }
+        receiveHead()
+        // It may have been unwatched while it waited.
+        if phase == .head || phase == .idle, descriptor >= 0 { watch() }
+    }
+
+    private func receiveHead() {
+        let count = take()
+        if count == -Int(EAGAIN) || count == -Int(EINTR) { return }
         guard count > 0 else { return finish() }
         if phase == .idle {
             phase = .head
@@ -108,7 +144,7 @@ final class Connection {
         }
     }
 
-    private func begin(_ parsed: Parsed) {
+    func begin(_ parsed: Parsed) {
         isFirst = false
         poll.pause()
         handle()
@@ -122,9 +158,10 @@ final class Connection {
     }
 
     /// The last thing that happens to it.
-    private func finish() {
+    func finish() {
         if descriptor >= 0 {
             poll.close()
+            tls?.close(inOrder: !isCut)
             close(descriptor)
             descriptor = -1
             place.leave()
@@ -151,6 +188,9 @@ final class Connection {
     /// Whether there may be another request.
     private func answer(_ parsed: Parsed) async throws(Ending) -> Bool {
         switch parsed {
+        case .plain:
+            server.counters.malformed += 1
+            try await refuse(400, "TLS_REQUIRED", "this port speaks TLS: use https")
         case .late:
             try await refuse(408, "REQUEST_TIMEOUT", "the request's head took too long")
         case .malformed(let error):
@@ -169,10 +209,12 @@ final class Connection {
 
     // MARK: Heads
 
-    private enum Parsed: Sendable {
+    enum Parsed: Sendable {
         case request(Request, keepAlive: Bool)
         case malformed(Int32)
         case badTarget
+        /// It came without TLS.
+        case plain
         /// It was not complete in time.
         case late
     }
@@ -214,10 +256,14 @@ final class Connection {
     /// The deadline has passed. What neither ends nor is waiting keeps its deadline, and is asked again.
     func expire() {
         switch phase {
+        case .handshake:
+            server.counters.handshakeTimeouts += 1
+            finish()
         case .idle:
             server.counters.idleTimeouts += 1
             finish()
         case .head:
+            if server.isStopping && !hasPending { return finish() }
             server.counters.headTimeouts += 1
             if hasPending { begin(.late) } else { finish() }
         case .handling:
@@ -241,6 +287,7 @@ final class Connection {
         guard Glibc.poll(&state, 1, 0) == 1 else { return false }
         if Int32(state.revents) & (POLLERR | POLLHUP) != 0 { return true }
         guard !hasPending, body?.isComplete != false else { return false }
+        if tls != nil { return checkSecurePeer() }
         var byte: UInt8 = 0
         return recv(descriptor, &byte, 1, Int32(MSG_DONTWAIT | MSG_PEEK)) == 0
     }
@@ -249,7 +296,13 @@ final class Connection {
     func stop() {
         switch phase {
         // A head that is not complete would not be answered: waiting for its rest delays everyone.
-        case .idle, .head: finish()
+        case .idle, .head:
+            // What has come by now is answered.
+            receiveHead()
+            guard phase == .idle || phase == .head, descriptor >= 0 else { return }
+            // Who has just been accepted is about to ask; closing under that would be taken for a refusal.
+            if isFirst && !hasPending { deadline = server.clock.deadline(after: Server.lastMoment) } else { finish() }
+        case .handshake: deadline = min(deadline, server.clock.deadline(after: Server.lastMoment))
         case .lingering: end()
         case .handling, .transfer: break
         }
@@ -257,7 +310,7 @@ final class Connection {
 
     /// Ends it now, whatever it is doing, as far as its handler lets it.
     func end() {
-        if phase == .idle || phase == .head { return finish() }
+        if phase == .handshake || phase == .idle || phase == .head { return finish() }
         interruption = .shutdown
         poll.interrupt()
         shutdown(descriptor, Int32(SHUT_RDWR))

@@ -8,19 +8,24 @@ extension Connection {
     private func receive() async throws(Ending) -> Int {
         while true {
             await breathe()
-            let count = recv(descriptor, server.scratch.baseAddress, server.scratch.count, Int32(MSG_DONTWAIT))
+            let count = take()
             if count > 0 {
                 moved += count
                 return count
             }
-            if count == 0 { throw .closed }
-            let reason = errno
-            if reason == EAGAIN {
-                try await wait(for: .readable)
-            } else if reason != EINTR {
+            if count == -Int(EAGAIN) {
+                try await wait(for: tls?.awaited ?? .readable)
+            } else if count != -Int(EINTR) {
                 throw .closed
             }
         }
+    }
+
+    /// What there is, into the server's scratch buffer: how many bytes, 0 at the end, or a negative errno.
+    func take() -> Int {
+        if let tls { return tls.receive(into: server.scratch) }
+        let count = recv(descriptor, server.scratch.baseAddress, server.scratch.count, Int32(MSG_DONTWAIT))
+        return count < 0 ? -Int(errno) : count
     }
 
     private func takePending(for body: RequestBody) -> [UInt8] {
@@ -57,6 +62,8 @@ extension Connection {
         defer { if before == .handling { handle() } else { phase = before } }
         if pieces.reduce(0, { $0 + $1.count }) <= Connection.joinLimit {
             try await send(Array(pieces.joined()), more: false)
+        } else if tls != nil && pieces.count > 1 {
+            try await sendInFullRecords(pieces)
         } else {
             for (index, piece) in pieces.enumerated() { try await send(piece, more: index < pieces.count - 1) }
         }
@@ -65,6 +72,24 @@ extension Connection {
     /// Bytes up to which copying pieces together is cheaper than another system call.
     private static let joinLimit = 16384
 
+    /// What frames a body shares the records of what it frames.
+    private func sendInFullRecords(_ pieces: [[UInt8]]) async throws(Ending) {
+        var chunk: [UInt8] = []
+        chunk.reserveCapacity(Connection.share)
+        for piece in pieces {
+            var rest = piece[...]
+            while !rest.isEmpty {
+                let part = rest.prefix(Connection.share - chunk.count)
+                chunk += part
+                rest = rest.dropFirst(part.count)
+                if chunk.count < Connection.share { continue }
+                try await send(chunk, more: true)
+                chunk.removeAll(keepingCapacity: true)
+            }
+        }
+        if !chunk.isEmpty { try await send(chunk, more: false) }
+    }
+
     /// With `more` the kernel waits for the next piece before it sends a segment that is not full.
     private func send(_ bytes: [UInt8], more: Bool) async throws(Ending) {
         let flags = Int32(MSG_NOSIGNAL | MSG_DONTWAIT) | (more ? Int32(MSG_MORE) : 0)
@@ -72,18 +97,38 @@ extension Connection {
         while done < bytes.count {
             await breathe()
             let count = bytes.withUnsafeBytes {
-                Glibc.send(descriptor, $0.baseAddress! + done, min($0.count - done, Connection.share), flags)
+                let rest = $0[done...].prefix(Connection.share)
+                return give(UnsafeRawBufferPointer(rebasing: rest), flags)
             }
-            let reason = errno
             if count >= 0 {
                 done += count
                 moved += count
                 deadline = server.clock.deadline(after: server.options.sendTimeout)
-            } else if reason == EAGAIN {
-                try await wait(for: .writable)
-            } else if reason != EINTR {
-                throw .closed
+            } else {
+                try await waitToSend(count)
             }
+        }
+        guard let tls else { return }
+        // What was taken last may be held.
+        while true {
+            let held = tls.flush()
+            if held == 0 { return }
+            if held > 0 { deadline = server.clock.deadline(after: server.options.sendTimeout) }
+            try await waitToSend(held > 0 ? -Int(EAGAIN) : held)
+        }
+    }
+
+    private func give(_ bytes: UnsafeRawBufferPointer, _ flags: Int32) -> Int {
+        if let tls { return tls.send(bytes) }
+        let count = Glibc.send(descriptor, bytes.baseAddress!, bytes.count, flags)
+        return count < 0 ? -Int(errno) : count
+    }
+
+    private func waitToSend(_ error: Int) async throws(Ending) {
+        if error == -Int(EAGAIN) {
+            try await wait(for: .writable)
+        } else if error != -Int(EINTR) {
+            throw .closed
         }
     }
 
@@ -131,6 +176,8 @@ extension Connection {
     /// Ends an answered connection whose peer may still be sending: closing at once would reset it, and the response
     /// could be lost before it was read (RFC 9112 §9.6).
     func linger() async {
+        // From here on the peer's bytes are only counted.
+        endSecurity()
         shutdown(descriptor, Int32(SHUT_WR))
         pending = []
         phase = .lingering
@@ -140,6 +187,7 @@ extension Connection {
     }
 
     func reset() {
+        isCut = true
         var option = linger_t(l_onoff: 1, l_linger: 0)
         setsockopt(descriptor, SOL_SOCKET, SO_LINGER, &option, socklen_t(MemoryLayout<linger_t>.size))
     }

@@ -22,7 +22,10 @@ extension Connection {
         }
         // What is left of the body decides whether another request can follow.
         let left = request.body.remaining
-        let drains = !request.body.isExpected && !request.body.hasFailed && (left ?? 0) <= Server.drainLimit
+        // Of a body that ends with the connection everything is left.
+        let isOpenEnded = request.isOpenEnded
+        let drains =
+            !isOpenEnded && !request.body.isExpected && !request.body.hasFailed && (left ?? 0) <= Server.drainLimit
         let persists =
             keepAlive && drains && !response.closes && !server.isStopping && !hasPeerLeft
             && interruption == nil
@@ -33,7 +36,7 @@ extension Connection {
             event.bytes = bytes
             server.finished(event, started: started)
             guard framed, persists else {
-                if !request.body.isComplete || hasPending { await linger() }
+                if isOpenEnded || !request.body.isComplete || hasPending { await linger() }
                 return false
             }
         } catch {
@@ -137,12 +140,16 @@ extension Connection {
         poll.close()
         let ticket = ConnectionTicket(place: place, event: event, started: started)
         do {
-            try take(Takeover(descriptor: descriptor, head: head, label: event.remote.description, ticket: ticket))
+            try take(
+                Takeover(
+                    descriptor: descriptor, tls: tls, head: head, label: event.remote.description,
+                    pending: pending, ticket: ticket))
         } catch {
             ticket.revoke()
             poll = try Poll(descriptor: descriptor)
             throw error
         }
+        tls = nil
         descriptor = -1
         server.counters.takenOver += 1
     }
@@ -152,9 +159,13 @@ extension AccessEvent {
     fileprivate init(_ request: Request) {
         self.init(
             remote: request.remote, method: request.method.rawValue,
-            target: request.rawTarget.utf8.count <= AccessEvent.targetLimit
-                ? request.rawTarget
-                : String(decoding: request.rawTarget.utf8.prefix(AccessEvent.targetLimit), as: UTF8.self),
+            target: AccessEvent.shown(request.rawTarget),
             status: 0, bytes: 0, seconds: 0, reason: "done")
+    }
+
+    private static func shown(_ target: String) -> String {
+        let target = SignedLink.redacted(target)
+        if target.utf8.count <= targetLimit { return target }
+        return String(decoding: target.utf8.prefix(targetLimit), as: UTF8.self)
     }
 }

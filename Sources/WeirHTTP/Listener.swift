@@ -1,3 +1,5 @@
+// libuv and libcurl both bring the socket constants of the C library along, and the compiler takes those of either.
+internal import CCurl
 internal import CLibuv
 internal import CWeir
 import Glibc
@@ -9,28 +11,37 @@ final class Listener {
     /// Connections that wait in the kernel until they are accepted.
     static let backlog: Int32 = 1024
     /// Connections accepted before the loop turns.
-    static let burst = 64
+    static let burst = 32
 
     /// Where it listens, with the port that was picked.
     let address: BoundAddress
+    /// Its connections speak TLS.
+    private(set) var isSecure: Bool
     private(set) var descriptor: Int32
     private var poll: Poll?
     private var accept: (@LoopActor (Listener) -> Void)?
 
-    private init(descriptor: Int32, address: BoundAddress) {
+    private init(descriptor: Int32, address: BoundAddress, isSecure: Bool) {
         self.descriptor = descriptor
         self.address = address
+        self.isSecure = isSecure
     }
 
-    /// Binds and listens. A name is resolved, which blocks: addresses are better.
-    static func open(_ address: ServerOptions.Address) throws(ListenError) -> [Listener] {
+    /// Binds and listens, but for what others listen on already; whether those speak TLS is said for them, too. A name is
+    /// resolved, which blocks: addresses are better.
+    static func open(
+        _ address: ServerOptions.Address, isSecure: Bool = false, beside others: [Listener] = []
+    ) throws(ListenError) -> [Listener] {
         switch address {
-        case .unix(let path): [try openUnix(path)]
-        case .internet(let host, let port): try openInternet(host, port)
+        case .unix(let path):
+            others.contains { $0.covers(path) } ? [] : [try openUnix(path)]
+        case .internet(let host, let port, _): try openInternet(host, port, isSecure, beside: others)
         }
     }
 
-    private static func openInternet(_ host: String, _ port: UInt16) throws(ListenError) -> [Listener] {
+    private static func openInternet(
+        _ host: String, _ port: UInt16, _ isSecure: Bool, beside others: [Listener]
+    ) throws(ListenError) -> [Listener] {
         let name = "\(host.contains(":") ? "[\(host)]" : host):\(port)"
         var hints = addrinfo()
         hints.ai_family = AF_UNSPEC
@@ -45,8 +56,12 @@ final class Listener {
         var next = first
         while let info = next {
             next = info.pointee.ai_next
+            if let other = others.first(where: { $0.covers(info.pointee) }) {
+                other.isSecure = isSecure
+                continue
+            }
             do throws(CoreError) {
-                listeners.append(try openSocket(info.pointee))
+                listeners.append(try openSocket(info.pointee, isSecure))
                 // Another address would be given another port.
                 if port == 0 { break }
             } catch {
@@ -57,7 +72,7 @@ final class Listener {
         return listeners
     }
 
-    private static func openSocket(_ info: addrinfo) throws(CoreError) -> Listener {
+    private static func openSocket(_ info: addrinfo, _ isSecure: Bool) throws(CoreError) -> Listener {
         let descriptor = try Listener.socket(info.ai_family)
         do throws(CoreError) {
             var on: Int32 = 1
@@ -73,7 +88,30 @@ final class Listener {
             throw error
         }
         let address = localAddress(of: descriptor) ?? .unix
-        return Listener(descriptor: descriptor, address: .internet(address))
+        return Listener(descriptor: descriptor, address: .internet(address), isSecure: isSecure)
+    }
+
+    private func covers(_ path: String) -> Bool {
+        if case .unix(path, _) = address { true } else { false }
+    }
+
+    /// Whether it listens where an address of the resolver would have to.
+    private func covers(_ info: addrinfo) -> Bool {
+        var storage = sockaddr_storage()
+        memcpy(&storage, info.ai_addr, Int(info.ai_addrlen))
+        guard case .internet(let own) = address else { return false }
+        let wanted = RemoteAddress(storage)
+        if own.port != wanted.port || wanted.port == 0 { return false }
+        if own.host == wanted.host { return true }
+        switch own.host {
+        case "0.0.0.0": return wanted.isIPv4
+        case "::":
+            var only: Int32 = 0
+            var length = socklen_t(MemoryLayout<Int32>.size)
+            getsockopt(descriptor, Int32(IPPROTO_IPV6), IPV6_V6ONLY, &only, &length)
+            return !wanted.isIPv4 || only == 0
+        default: return false
+        }
     }
 
     private static func openUnix(_ path: String) throws(ListenError) -> Listener {
@@ -81,6 +119,43 @@ final class Listener {
             return try bindUnix(path, replacing: true)
         } catch {
             throw ListenError(address: "unix:\(path)", error: error)
+        }
+    }
+
+    /// A socket that somebody else opened, and that listens. Somebody else's is the name of a Unix socket, too, and that
+    /// one is plain.
+    static func adopt(_ descriptor: Int32, isSecure: Bool = false) throws(ListenError) -> Listener {
+        func option(_ name: Int32) -> Int32? {
+            var value: Int32 = 0
+            var length = socklen_t(MemoryLayout<Int32>.size)
+            return getsockopt(descriptor, SOL_SOCKET, name, &value, &length) == 0 ? value : nil
+        }
+        let name = "descriptor \(descriptor)"
+        guard option(SO_TYPE) == Int32(SOCK_STREAM.rawValue), option(SO_ACCEPTCONN) == 1 else {
+            throw ListenError(address: name, reason: "it is no stream socket that listens (ListenStream=, Accept=no)")
+        }
+        let flags = fcntl(descriptor, F_GETFL)
+        guard flags >= 0, fcntl(descriptor, F_SETFL, flags | O_NONBLOCK) == 0,
+            fcntl(descriptor, F_SETFD, FD_CLOEXEC) == 0
+        else { throw ListenError(address: name, error: CoreError(errno: errno)) }
+        var storage = sockaddr_storage()
+        var length = socklen_t(MemoryLayout<sockaddr_storage>.size)
+        let status = withUnsafeMutablePointer(to: &storage) {
+            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { getsockname(descriptor, $0, &length) }
+        }
+        guard status == 0 else { throw ListenError(address: name, error: CoreError(errno: errno)) }
+        switch Int32(storage.ss_family) {
+        case AF_INET, AF_INET6:
+            return Listener(
+                descriptor: descriptor, address: .internet(RemoteAddress(storage)), isSecure: isSecure)
+        case AF_UNIX:
+            let offset = MemoryLayout<sockaddr_un>.offset(of: \.sun_path)!
+            let path = withUnsafeBytes(of: storage) { bytes in
+                String(decoding: bytes[offset..<max(offset, Int(length))].prefix { $0 != 0 }, as: UTF8.self)
+            }
+            // No file has the number 0: nothing is unlinked.
+            return Listener(descriptor: descriptor, address: .unix(path: path, inode: 0), isSecure: false)
+        default: throw ListenError(address: name, reason: "it is neither an internet nor a Unix socket")
         }
     }
 
@@ -108,7 +183,8 @@ final class Listener {
         }
         var info = stat()
         stat(path, &info)
-        return Listener(descriptor: descriptor, address: .unix(path: path, inode: UInt64(info.st_ino)))
+        return Listener(
+            descriptor: descriptor, address: .unix(path: path, inode: UInt64(info.st_ino)), isSecure: false)
     }
 
     private static func isStale(_ path: String) -> Bool {

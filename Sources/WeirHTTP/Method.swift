@@ -11,6 +11,8 @@ public struct Method: RawRepresentable, Hashable, Sendable, CustomStringConverti
     public static let post = Method(rawValue: "POST")
     public static let put = Method(rawValue: "PUT")
     public static let delete = Method(rawValue: "DELETE")
+    /// Icecast's, for a client that sends a stream.
+    public static let source = Method(rawValue: "SOURCE")
     public static let options = Method(rawValue: "OPTIONS")
 
     /// Those of RFC 9110 and RFC 5789.

@@ -15,6 +15,15 @@ public struct Request: Sendable {
     public let body: RequestBody
     /// What stands for `:name` and `*` in the route's pattern.
     public internal(set) var parameters: [String: String] = [:]
+    /// It carries the admin token.
+    public internal(set) var isAdmin = false
+
+    /// The body is what comes until the connection ends: nothing says how long it is.
+    public var isOpenEnded: Bool {
+        (method == .put || method == .source) && body.length != nil && fields["Content-Length"] == nil
+    }
+    /// The peer waits for `100 Continue` before it sends a body, or a stream without a length (RFC 9110 §10.1.1).
+    public var expectsContinue: Bool { minor >= 1 && fields.contains("100-continue", in: "Expect") }
 
     /// The decoded path.
     public var path: String { target.path }

@@ -56,10 +56,16 @@ public struct Response: Sendable {
 public struct Takeover {
     /// A connected non-blocking socket; the taker's from the moment the closure returns without an error.
     public let descriptor: Int32
+    /// What the bytes go through in both directions, when that is not the socket itself. The taker's as the socket is.
+    public let tls: TLSConnection?
+    /// The same for a fan-out, which takes it.
+    public var sink: Fanout.Sink? { tls?.sink }
     /// The rendered head of the response, to be sent before anything else.
     public let head: [UInt8]
     /// The peer's address.
     public let label: String
+    /// Bytes that came behind the request's head.
+    public let pending: [UInt8]
     /// To be kept until the socket is closed, then released.
     public let ticket: ConnectionTicket
 }

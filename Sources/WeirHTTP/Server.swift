@@ -11,6 +11,8 @@ public final class Server {
     static let drainTimeout: Double = 5
     /// Seconds after which, and then between which, it is looked whether the peer of a running handler is still there.
     static let peerCheckInterval: Double = 0.5
+    /// Seconds that are left, when the server stops, to a connection that was accepted and has not asked for anything.
+    static let lastMoment: Double = 0.1
     /// Seconds for which a refused peer may go on sending, and how many bytes of it are thrown away.
     static let lingerTimeout: Double = 2
     static let lingerBytes = 1 << 20
@@ -25,7 +27,7 @@ public final class Server {
     /// Refused connections that are kept until their peers have read why.
     static let refusedLimit = 64
 
-    public let options: ServerOptions
+    public private(set) var options: ServerOptions
     public let router: Router
     /// What has been seen so far.
     public internal(set) var counters = ServerCounters()
@@ -36,17 +38,23 @@ public final class Server {
     /// Called when a connection was refused, with the count's name.
     public var onRefused: ((_ reason: String, _ remote: RemoteAddress?) -> Void)?
 
+    /// Called when a TLS handshake failed, with what was wrong.
+    public var onHandshakeFailed: ((_ reason: String, _ remote: RemoteAddress) -> Void)?
+
+    /// What new connections show; old ones keep theirs.
+    private var identity: TLSIdentity?
     let clock: LoopClock
-    let proxies: TrustedProxies
+    private(set) var proxies: TrustedProxies
     /// What every connection reads into: 64 KiB.
     nonisolated(unsafe) let scratch = UnsafeMutableRawBufferPointer.allocate(byteCount: 65536, alignment: 16)
     nonisolated(unsafe) let head = UnsafeMutablePointer<weir_http_head_t>.allocate(capacity: 1)
+    let reading = ReadingQueue()
     var date = HTTPDate()
     private(set) var isStopping = false
 
-    private let adminToken: String?
+    private var adminToken: String?
     private var access: Access
-    private let maxConnections: Int
+    private var maxConnections: Int
     private var listeners: [Listener] = []
     private var connections: [Connection] = []
     private var perAddress: [RemoteAddress.LimitKey: Int] = [:]
@@ -65,7 +73,7 @@ public final class Server {
         self.clock = clock
         proxies = TrustedProxies(options.trustedProxies)
         access = Access(options: options, adminToken: adminToken, listening: [])
-        maxConnections = options.maxConnections ?? Server.connections(ofDescriptors: Server.descriptorLimit)
+        maxConnections = Server.connections(of: options)
         head.initialize(to: weir_http_head_t())
         sweeper = LoopTimer(clock: clock)
         resumer = LoopTimer(clock: clock)
@@ -82,6 +90,10 @@ public final class Server {
         max(leastConnections, descriptors - reservedDescriptors)
     }
 
+    private static func connections(of options: ServerOptions) -> Int {
+        options.maxConnections ?? connections(ofDescriptors: descriptorLimit)
+    }
+
     /// The soft limit: what the process may open now.
     private static var descriptorLimit: Int {
         var limit = rlimit()
@@ -94,11 +106,51 @@ public final class Server {
     /// Where it listens, port 0 replaced by what was picked.
     public var addresses: [BoundAddress] { listeners.map(\.address) }
 
-    /// Listens on every address, or on none.
-    public func start() throws {
+    /// How clients reach it: `http://127.0.0.1:8080`, `https://[::1]:8443`, `unix:/run/weir.sock`.
+    public var roots: [String] {
+        listeners.map { listener in
+            if case .unix = listener.address { return listener.address.description }
+            return "\(listener.isSecure ? "https" : "http")://\(listener.address)"
+        }
+    }
+
+    /// Reads certificate and key again: new connections are shown them. When that fails everything stays as it is. The
+    /// times between which the certificate is valid, in seconds since 1970; nil when no address speaks HTTPS. Throws
+    /// `TLSProblem`.
+    @discardableResult
+    public func loadTLS() throws -> ClosedRange<Int64>? {
+        guard let loaded = try identity(of: options) else { return nil }
+        identity = loaded
+        return loaded.validity
+    }
+
+    /// Reads the certificate and the key that options name, for `update`; nil when no address that is listened on speaks
+    /// HTTPS. Throws `TLSProblem`.
+    public func identity(of options: ServerOptions) throws -> TLSIdentity? {
+        guard let certificate = options.tls.certificate, let key = options.tls.key,
+            listeners.contains(where: \.isSecure)
+        else { return nil }
+        return try TLSIdentity(certificate: certificate, key: key)
+    }
+
+    /// Listens on every address, or on none. `sockets` are descriptors that listen already, of a service manager, and are the
+    /// server's from then on. Addresses that one of them is bound to are not opened anew, and with any the default address is
+    /// not either. With a certificate the internet ones among them speak HTTPS, unless `addresses` says otherwise of where
+    /// they are bound.
+    public func start(on sockets: [Int32] = []) throws {
         precondition(listeners.isEmpty && !isStopping, "a server starts once")
         do {
-            for address in options.addresses { listeners += try Listener.open(address) }
+            for socket in sockets {
+                listeners.append(try Listener.adopt(socket, isSecure: options.tls.isConfigured))
+            }
+            let adopted = listeners
+            if adopted.isEmpty || options.addresses != ServerOptions().addresses {
+                for address in options.addresses {
+                    listeners += try Listener.open(
+                        address, isSecure: options.isSecure(address), beside: adopted)
+                }
+            }
+            try loadTLS()
             for listener in listeners { try listener.start { [unowned self] in accept(from: $0) } }
         } catch {
             for listener in listeners { listener.close() }
@@ -106,12 +158,27 @@ public final class Server {
             throw error
         }
         reserve = open("/dev/null", O_RDONLY | O_CLOEXEC)
-        access = Access(
-            options: options, adminToken: adminToken,
-            listening: listeners.compactMap {
-                if case .internet(let address) = $0.address { return address }
-                return nil
-            })
+        access = Access(options: options, adminToken: adminToken, listening: listening)
+    }
+
+    private var listening: [RemoteAddress] {
+        listeners.compactMap {
+            if case .internet(let address) = $0.address { return address }
+            return nil
+        }
+    }
+
+    /// Goes on by other options, from the next connection, request or wait on. Where it listens stays as it is, and so does
+    /// whether that speaks HTTPS. Without an identity the one before stays.
+    public func update(_ options: ServerOptions, adminToken: String?, identity: TLSIdentity? = nil) {
+        let addresses = self.options.addresses
+        self.options = options
+        self.options.addresses = addresses
+        self.adminToken = adminToken
+        if let identity { self.identity = identity }
+        proxies = TrustedProxies(options.trustedProxies)
+        maxConnections = Server.connections(of: options)
+        access = Access(options: self.options, adminToken: adminToken, listening: listening)
     }
 
     /// Stops accepting, closes what is idle, lets responses that are under way finish for `grace` seconds, and ends the
@@ -143,7 +210,7 @@ public final class Server {
         for _ in 0..<Listener.burst {
             do throws(CoreError) {
                 let (descriptor, peer) = try listener.take()
-                admit(descriptor, peer)
+                admit(descriptor, peer, isSecure: listener.isSecure)
             } catch {
                 switch -error.rawValue {
                 case EAGAIN: return
@@ -156,17 +223,17 @@ public final class Server {
         }
     }
 
-    private func admit(_ descriptor: Int32, _ peer: RemoteAddress) {
+    private func admit(_ descriptor: Int32, _ peer: RemoteAddress, isSecure: Bool) {
         counters.accepted += 1
         if counters.active >= maxConnections {
             counters.refusedFull += 1
-            return refuse(descriptor, "full", peer)
+            return refuse(descriptor, "full", peer, isSecure: isSecure)
         }
         // All of a proxy's clients come from its address.
         let key = peer.isUnix || proxies.contains(peer) ? nil : peer.limitKey
         if let key, perAddress[key, default: 0] >= options.connectionsPerAddress {
             counters.refusedPerAddress += 1
-            return refuse(descriptor, "per_address", peer)
+            return refuse(descriptor, "per_address", peer, isSecure: isSecure)
         }
         if !peer.isUnix {
             var on: Int32 = 1
@@ -176,10 +243,11 @@ public final class Server {
         let connection: Connection
         do throws(CoreError) {
             connection = try Connection(
-                server: self, descriptor: descriptor, peer: peer, place: ConnectionPlace(server: self, key: key))
+                server: self, descriptor: descriptor, tls: try isSecure ? secure(descriptor) : nil, peer: peer,
+                place: ConnectionPlace(server: self, key: key))
         } catch {
             counters.refusedDescriptors += 1
-            return refuse(descriptor, "descriptors", peer)
+            return refuse(descriptor, "descriptors", peer, isSecure: isSecure)
         }
         counters.active += 1
         if let key { perAddress[key, default: 0] += 1 }
@@ -200,7 +268,7 @@ public final class Server {
                 counters.accepted += 1
                 counters.refusedDescriptors += 1
                 onRefused?("descriptors", peer)
-                Server.sayUnavailable(descriptor)
+                if !listener.isSecure { Server.sayUnavailable(descriptor) }
                 close(descriptor)
             }
             reserve = open("/dev/null", O_RDONLY | O_CLOEXEC)
@@ -216,9 +284,19 @@ public final class Server {
         return false
     }
 
-    /// 503, without a task and without reading; the peer gets a moment to read it.
-    private func refuse(_ descriptor: Int32, _ reason: String, _ peer: RemoteAddress) {
+    private func secure(_ descriptor: Int32) throws(CoreError) -> TLSConnection {
+        guard let identity else { throw .closed }
+        return try TLSConnection(identity, descriptor: descriptor)
+    }
+
+    /// 503, without a task and without reading; the peer gets a moment to read it. With TLS a handshake would have to
+    /// come first, which is more than there is to give: the connection is closed.
+    private func refuse(_ descriptor: Int32, _ reason: String, _ peer: RemoteAddress, isSecure: Bool) {
         onRefused?(reason, peer)
+        if isSecure {
+            close(descriptor)
+            return
+        }
         Server.sayUnavailable(descriptor)
         if refused.count >= Server.refusedLimit { close(refused.removeFirst()) }
         refused.append(descriptor)
@@ -321,6 +399,7 @@ public final class Server {
         case .found(let route, let parameters):
             var request = request
             request.parameters = parameters
+            request.isAdmin = access.isAdmin(request.fields["Authorization"])
             return try await call(route, request)
         }
     }
@@ -331,7 +410,7 @@ public final class Server {
             counters.originRefused += 1
             throw HTTPError(403, "ORIGIN_REFUSED", "a page of another origin may not do this")
         }
-        if route.audience == .admin, !access.isAdmin(request.fields["Authorization"]) {
+        if route.audience == .admin, !request.isAdmin {
             counters.unauthorized += 1
             throw HTTPError(
                 401, "UNAUTHORIZED", "this needs the admin token", fields: ["WWW-Authenticate": "Bearer realm=\"weir\""]

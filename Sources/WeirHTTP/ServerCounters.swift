@@ -14,6 +14,12 @@ public struct ServerCounters: Sendable, Equatable {
     public var refusedDescriptors: UInt64 = 0
     /// Times that accepting was suspended because there was not even a descriptor to refuse with.
     public var acceptPauses: UInt64 = 0
+    /// TLS handshakes that were done.
+    public var handshakes: UInt64 = 0
+    /// ... that failed: a version or a protocol that is not spoken here, or no TLS at all.
+    public var handshakesFailed: UInt64 = 0
+    /// ... that were not done in `headTimeout`.
+    public var handshakeTimeouts: UInt64 = 0
     /// Heads that were not complete in `headTimeout`.
     public var headTimeouts: UInt64 = 0
     /// Kept-alive connections closed after `idleTimeout`.
@@ -38,7 +44,7 @@ public struct ServerCounters: Sendable, Equatable {
 public struct AccessEvent: Sendable, Equatable {
     public var remote: RemoteAddress
     public var method: String
-    /// As it was sent, cut after `targetLimit` bytes.
+    /// As it was sent, without the signature of a signed link, cut after `targetLimit` bytes.
     public var target: String
     public var status: Int
     /// Bytes of body sent.

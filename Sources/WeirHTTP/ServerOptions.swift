@@ -2,10 +2,36 @@
 public struct ServerOptions: Sendable, Equatable {
     /// An address to listen on.
     public enum Address: Sendable, Equatable, Hashable {
-        /// `127.0.0.1:8080`, `[::1]:8080`; port 0 picks one.
-        case internet(host: String, port: UInt16)
+        /// `127.0.0.1:8080`, `[::1]:8080`; port 0 picks one. Without a scheme it is HTTPS if there is a certificate.
+        case internet(host: String, port: UInt16, scheme: Scheme? = nil)
         /// `unix:/run/weir.sock`.
         case unix(path: String)
+    }
+
+    /// What is spoken on an address: `http://127.0.0.1:8080`, `https://127.0.0.1:8443`.
+    public enum Scheme: String, Sendable {
+        case http, https
+    }
+
+    /// The certificate and the key that HTTPS needs, files in PEM; both or neither.
+    public struct TLS: Sendable, Equatable {
+        public var certificate: String?
+        public var key: String?
+
+        public init(certificate: String? = nil, key: String? = nil) {
+            self.certificate = certificate
+            self.key = key
+        }
+
+        public var isConfigured: Bool { certificate != nil && key != nil }
+    }
+
+    public var tls = TLS()
+
+    /// Whether HTTPS is spoken on an address.
+    public func isSecure(_ address: Address) -> Bool {
+        guard case .internet(_, _, let scheme) = address else { return false }
+        return scheme == .https || (scheme == nil && tls.isConfigured)
     }
 
     public var addresses: [Address] = [.internet(host: "127.0.0.1", port: 8080)]

@@ -17,6 +17,14 @@ public struct Target: Sendable, Equatable {
 
         /// The first value of a name.
         public subscript(name: String) -> String? { items.first { $0.name == name }?.value }
+
+        init(items: [Fields.Field]) { self.items = items }
+
+        /// A body of `application/x-www-form-urlencoded`; nil when it is malformed.
+        public init?(form bytes: [UInt8]) {
+            guard let items = bytes.withUnsafeBytes({ Target.pairs($0[...]) }) else { return nil }
+            self.items = items
+        }
     }
 
     /// nil when it is malformed.
@@ -43,13 +51,8 @@ public struct Target: Sendable, Equatable {
         var items: [Fields.Field] = []
         if let mark = rest.firstIndex(of: UInt8(ascii: "?")) {
             path = rest[..<mark]
-            for pair in rest[(mark + 1)...].split(separator: UInt8(ascii: "&")) {
-                let equals = pair.firstIndex(of: UInt8(ascii: "=")) ?? pair.endIndex
-                guard let name = Target.decode(pair[..<equals], plusIsSpace: true),
-                    let value = Target.decode(pair[equals...].dropFirst(), plusIsSpace: true)
-                else { return nil }
-                items.append(Fields.Field(name: name, value: value))
-            }
+            guard let decoded = Target.pairs(rest[(mark + 1)...]) else { return nil }
+            items = decoded
         }
         query = Query(items: items)
         var segments: [String] = []
@@ -61,6 +64,19 @@ public struct Target: Sendable, Equatable {
         }
         // `/` has no segment; `/a/` has an empty one at its end.
         self.segments = segments == [""] ? [] : segments
+    }
+
+    /// The pairs of a form.
+    private static func pairs(_ bytes: Slice<UnsafeRawBufferPointer>) -> [Fields.Field]? {
+        var items: [Fields.Field] = []
+        for pair in bytes.split(separator: UInt8(ascii: "&")) {
+            let equals = pair.firstIndex(of: UInt8(ascii: "=")) ?? pair.endIndex
+            guard let name = Target.decode(pair[..<equals], plusIsSpace: true),
+                let value = Target.decode(pair[equals...].dropFirst(), plusIsSpace: true)
+            else { return nil }
+            items.append(Fields.Field(name: name, value: value))
+        }
+        return items
     }
 
     private static func absolute(_ bytes: Slice<UnsafeRawBufferPointer>) -> (String, Slice<UnsafeRawBufferPointer>)? {
@@ -84,9 +100,10 @@ public struct Target: Sendable, Equatable {
             var byte = bytes[index]
             index += 1
             if byte == UInt8(ascii: "%") {
-                guard index + 1 < bytes.endIndex, let high = digit(bytes[index]), let low = digit(bytes[index + 1])
+                guard index + 1 < bytes.endIndex,
+                    let escaped = Hexadecimal.byte(bytes[index], bytes[index + 1])
                 else { return nil }
-                byte = high << 4 | low
+                byte = escaped
                 index += 2
             } else if byte == UInt8(ascii: "+") && plusIsSpace {
                 byte = UInt8(ascii: " ")
@@ -95,6 +112,15 @@ public struct Target: Sendable, Equatable {
             decoded.append(byte)
         }
         return String(validating: decoded, as: UTF8.self)
+    }
+}
+
+/// The digits of a percent-encoding (RFC 3986 §2.1).
+enum Hexadecimal {
+    /// The byte that two digits stand for; nil when one is none.
+    static func byte(_ high: UInt8, _ low: UInt8) -> UInt8? {
+        guard let high = digit(high), let low = digit(low) else { return nil }
+        return high << 4 | low
     }
 
     private static func digit(_ byte: UInt8) -> UInt8? {

@@ -69,9 +69,11 @@ public struct LiveBody: Sendable, Equatable {
             contentType = LiveBody.type(of: pcm, endian)
         case (.own, .pcm(let pcm)):
             contentType = LiveBody.type(of: pcm, .little)
+        case (.ts, .ts), (.own, .ts):
+            contentType = "video/mp2t"
         case (.own, .raw):
             contentType = "application/octet-stream"
-        case (.ts, _), (.wav, .raw), (.pcm, .raw):
+        case (.ts, _), (.wav, _), (.pcm, _):
             throw .unsuitable(station: format.name, rendition: rendition.ending)
         }
     }
@@ -120,6 +122,7 @@ extension StationOptions.Format {
     public var name: String {
         switch self {
         case .pcm: "pcm"
+        case .ts: "ts"
         case .raw: "raw"
         }
     }
@@ -128,6 +131,7 @@ extension StationOptions.Format {
     public var unit: Int {
         switch self {
         case .pcm(let pcm): pcm.frameBytes
+        case .ts: Track.packet
         case .raw: 1
         }
     }
@@ -136,7 +140,7 @@ extension StationOptions.Format {
     public var byteRate: Int? {
         switch self {
         case .pcm(let pcm): pcm.byteRate
-        case .raw: nil
+        case .ts, .raw: nil
         }
     }
 }

@@ -3,7 +3,7 @@ public import WeirLoop
 /// How many listeners there may be in all: `limits.listeners`.
 @LoopActor
 public final class Seats {
-    public let limit: Int
+    public internal(set) var limit: Int
     /// Listeners of all stations, and those who are about to be.
     public private(set) var taken = 0
 

@@ -1,6 +1,7 @@
 import CLibuv
 import CWeir
 import Glibc
+import WeirHTTP
 import WeirLoop
 
 /// One run of a station's source, from its opening to its end: what is particular to each kind. It does not start again
@@ -12,10 +13,18 @@ final class SourceRun {
         case started(process: Int32)
         /// A line that a child wrote to standard error.
         case line(String, suppressed: Int)
-        /// The first byte of this run is in the log.
+        /// An origin has answered with a stream that can be played.
+        case connected(OriginAnswer)
+        /// The text of a title that stood between the bytes of a stream, as it was.
+        case title([UInt8])
+        /// The first byte of this run is in the log, or the first after `yield()`.
         case first
-        /// The writer of a named pipe left; the run waits for the next one.
+        /// The first byte after `yield()` is about to be.
+        case returning
+        /// The writer of a named pipe left, or there is no client that sends yet; the run waits for the next one.
         case writerLeft
+        /// The client that sent has left, or was dropped; the run waits for the next one.
+        case senderLeft(SenderEnding)
         /// It is over by itself: nothing is left of it. Last.
         case ended(Supervision.Ending)
     }
@@ -28,19 +37,25 @@ final class SourceRun {
     let options: StationOptions
     private var log: Log
     private var fanout: Fanout
+    private let track: Track?
     /// What the log carries.
     private var format: StationOptions.Format
     private let clock: LoopClock
+    private let pool: (HTTPOrigin) -> ClientPool
     private let report: (Report) -> Void
     private let onFormat: (PCMFormat) -> Problem?
 
     private var source: Source?
     /// Bytes of the sources before `source`: a named pipe has one for each writer.
     private var formerBytes: UInt64 = 0
+    private var formerDatagrams = Datagrams()
     private var child: Child?
+    private var pull: HTTPPull?
     private let drain: LoopTimer
     private var output = Output.open
     private var lastLine = ""
+    /// Another writes the log until this run has a byte.
+    private var isAway = false
     /// Why the source's format was not accepted.
     private var refusal: Problem?
     private var isOver = false
@@ -52,16 +67,20 @@ final class SourceRun {
         case ended(CoreError?)
     }
 
-    /// `onFormat` decides on the header of a WAV stream that differs from `format`: nil accepts it.
+    /// `pool` gives the station's own pool, through which an origin is asked. `onFormat` decides on the header of a WAV
+    /// stream that differs from `format`: nil accepts it.
     init(
-        options: StationOptions, format: StationOptions.Format, log: Log, fanout: Fanout, clock: LoopClock,
+        options: StationOptions, format: StationOptions.Format, log: Log, fanout: Fanout, track: Track?,
+        clock: LoopClock, pool: @escaping (HTTPOrigin) -> ClientPool,
         onFormat: @escaping (PCMFormat) -> Problem?, report: @escaping (Report) -> Void
     ) {
         self.options = options
         self.format = format
         self.log = log
         self.fanout = fanout
+        self.track = track
         self.clock = clock
+        self.pool = pool
         self.onFormat = onFormat
         self.report = report
         drain = LoopTimer(clock: clock)
@@ -69,11 +88,19 @@ final class SourceRun {
 
     /// Bytes put into the log by this run. Never falls, even where the log drops a unit that was begun.
     var bytes: UInt64 { formerBytes + (source?.bytes ?? 0) }
+    /// What became of the datagrams of this run.
+    var datagrams: Datagrams { source.map { formerDatagrams + $0.datagrams } ?? formerDatagrams }
     /// The clock's nanoseconds at the last bytes; nil before the source is open.
     var last: UInt64? { source?.last }
 
     /// Writes what is due, with a manual clock.
     func turn() { source?.turn() }
+
+    /// Another writes the log until this run has a byte, again or for the first time.
+    func yield() {
+        isAway = true
+        source?.yield()
+    }
 
     /// Only from within `onFormat`.
     func move(to log: Log, _ fanout: Fanout, _ format: StationOptions.Format) {
@@ -97,19 +124,32 @@ final class SourceRun {
             case .file(let path, let loop): openFile(path, loop)
             case .stdin: try openStandardInput()
             case .fifo(let path): try openPipe(path)
+            case .udp(let address): try openSocket(address)
+            case .http(let origin): openOrigin(origin)
+            case .push: report(.writerLeft)
             }
         } catch {
             end(.failed("\(error)"))
         }
     }
 
-    private func read(_ kind: Source.Kind, onEnd: @escaping (CoreError?) -> Void) throws(CoreError) {
+    private func read(
+        _ kind: Source.Kind, mayBeWAV: Bool? = nil, coding: Source.Coding = Source.Coding(),
+        onEnd: @escaping (CoreError?) -> Void
+    ) throws(CoreError) {
         var pcm: PCMFormat?
         if case .pcm(let carried) = format { pcm = carried }
         let source = try Source(
-            kind, log: log, fanout: fanout, format: pcm, detectWAV: kind.mayBeWAV, clock: clock, onEnd: onEnd)
+            kind, log: log, fanout: fanout, format: pcm, track: track, detectWAV: mayBeWAV ?? kind.mayBeWAV,
+            coding: coding, clock: clock, onEnd: onEnd)
         source.onFormat = { [weak self] in self?.found($0) }
         source.onFirst = { [weak self] in self?.report(.first) }
+        source.onTitle = { [weak self] in self?.report(.title($0)) }
+        source.onReturn = { [weak self] in
+            self?.isAway = false
+            self?.report(.returning)
+        }
+        if isAway { source.yield() }
         self.source = source
     }
 
@@ -121,6 +161,7 @@ final class SourceRun {
     /// What an error of the source says: why a format was refused, rather than that it was.
     private func text(_ error: CoreError) -> String {
         if error == .format, let refusal { return refusal.description }
+        if error == .notTransport, let track { return "\(error), but \(track.looksLike)" }
         return error.description
     }
 
@@ -132,7 +173,7 @@ final class SourceRun {
                     Glibc.close(descriptor)
                     return
                 }
-                guard case .pcm = format else {
+                if case .raw = format {
                     Glibc.close(descriptor)
                     throw Problem("a file of format raw has no rate at which to play it")
                 }
@@ -208,6 +249,43 @@ final class SourceRun {
         }
     }
 
+    private func openSocket(_ address: DatagramAddress) throws {
+        guard case .ts = format else { throw Problem("datagrams need format: ts") }
+        let descriptor = try DatagramSocket.open(address)
+        try keep(descriptor) { () throws(CoreError) in
+            try read(.datagrams(descriptor, sender: address.sender)) { [weak self] error in
+                self?.end(.failed(error.map { self?.text($0) ?? "" } ?? "the socket ended"))
+            }
+        }
+    }
+
+    private func openOrigin(_ origin: HTTPOrigin) {
+        let pull = HTTPPull(origin, pool(origin))
+        self.pull = pull
+        spawn { [self] in
+            do {
+                let (answer, descriptor) = try await pull.open(for: options.name, format)
+                if isOver || whenClosed != nil {
+                    Glibc.close(descriptor)
+                    return
+                }
+                report(.connected(answer))
+                try keep(descriptor) { () throws(CoreError) in
+                    try read(.descriptor(descriptor), mayBeWAV: answer.mayBeWAV, coding: answer.coding) {
+                        [weak self] error in
+                        guard let self else { return }
+                        if let error { return end(.failed("\(origin): \(text(error))")) }
+                        // The socket has ended; the request knows why.
+                        spawn { self.end(.failed(await pull.ending())) }
+                    }
+                }
+            } catch {
+                if let seconds = (error as? Problem)?.retryAfter { return end(.putOff("\(error)", seconds)) }
+                end(.failed("\(error)"))
+            }
+        }
+    }
+
     /// The descriptor is the caller's again when `body` throws.
     private func keep(_ descriptor: Int32, _ body: () throws(CoreError) -> Void) throws(CoreError) {
         do {
@@ -221,6 +299,46 @@ final class SourceRun {
     private nonisolated static func fileType(_ descriptor: Int32) -> mode_t {
         var status = stat()
         return fstat(descriptor, &status) == 0 ? status.st_mode & S_IFMT : 0
+    }
+
+    // MARK: A client that sends
+
+    /// Takes what a client sends; its descriptor is still the caller's when this throws.
+    func accept(_ body: Source.Body) throws(CoreError) {
+        if isOver || whenClosed != nil || source != nil { throw .closed }
+        refusal = nil
+        // Clients that do not read the answer reset the connection when they leave. With TLS they have said so before: a
+        // connection that merely ends may have been cut by anyone (RFC 9112 §9.8).
+        let isSecure = body.tls != nil
+        let endsAnyhow = body.framing == .close && !isSecure
+        try read(.body(body)) { [weak self] error in
+            let isCut = error == .connectionReset
+            if isCut && isSecure {
+                self?.drop(.lost(SourceRun.unannounced))
+            } else {
+                self?.bodyEnded(isCut && endsAnyhow ? nil : error)
+            }
+        }
+    }
+
+    private static let unannounced = "the connection ended without TLS's close_notify"
+
+    private func bodyEnded(_ error: CoreError?) {
+        guard let error else { return drop(.finished) }
+        switch error {
+        case .format, .notTransport, .wavHeader, .wavFormat: drop(.refused(text(error)))
+        case .http: drop(.malformed("the body's chunks are malformed"))
+        default: drop(.lost(text(error)))
+        }
+    }
+
+    /// The client goes; the next one may come.
+    func drop(_ ending: SenderEnding) {
+        guard !isOver, let source else { return }
+        formerBytes += source.bytes
+        source.close()
+        self.source = nil
+        report(.senderLeft(ending))
     }
 
     // MARK: A child
@@ -280,8 +398,10 @@ final class SourceRun {
         spawn { [self] in
             // A source that is closed has none.
             formerBytes += source?.bytes ?? 0
+            formerDatagrams = datagrams
             await source?.close()
             await child?.close()
+            pull?.close()
             ended(ending)
         }
     }
@@ -289,6 +409,7 @@ final class SourceRun {
     private func ended(_ ending: Supervision.Ending) {
         source = nil
         child = nil
+        pull = nil
         if let whenClosed {
             self.whenClosed = nil
             whenClosed()
@@ -299,7 +420,7 @@ final class SourceRun {
 
     /// Takes it down in an orderly way; `done` is called when nothing is left of it, and nothing is reported any more.
     func close(_ done: @escaping @LoopActor () -> Void) {
-        if isOver && source == nil && child == nil { return done() }
+        if isOver && source == nil && child == nil && pull == nil { return done() }
         whenClosed = done
         if isOver { return }
         if let child, child.exit == nil {
@@ -318,13 +439,21 @@ final class SourceRun {
 /// What is wrong with a source, for people.
 struct Problem: Error, CustomStringConvertible {
     let description: String
+    /// Seconds after which a peer wants to be asked again; nil: it has not said.
+    let retryAfter: Double?
 
-    init(_ description: String) { self.description = description }
+    init(_ description: String, retryAfter: Double? = nil) {
+        self.description = description
+        self.retryAfter = retryAfter
+    }
 }
 
 extension Source.Kind {
     /// Whether a header may stand at the start.
     var mayBeWAV: Bool {
-        if case .tone = self { false } else { true }
+        switch self {
+        case .tone, .datagrams: false
+        case .descriptor, .file, .body: true
+        }
     }
 }

@@ -16,7 +16,7 @@ final class Ticket {
     }
 }
 
-/// A joiner that waits for the first byte.
+/// A joiner that waits for the first byte, or for a place where decoding can begin.
 final class JoinWaiter {
     /// Ends its sleep, by bytes or by the end of the station.
     let timer: LoopTimer
@@ -31,15 +31,20 @@ extension Station {
     /// Listeners, and those who are about to be.
     var demand: Int { fanout.count + reserved }
 
-    /// Whether somebody who asked now would be let in, without starting anything: for `HEAD`.
-    public func look(_ rendition: Rendition) throws(JoinRefusal) -> LiveBody {
+    /// Whether somebody who asked now would be let in, without starting anything: for `HEAD`. Where that is, too, while
+    /// bytes come, of the source or of the fallback.
+    public func look(
+        _ rendition: Rendition, warm: Warm? = nil
+    ) throws(JoinRefusal) -> (body: LiveBody, join: JoinPoint?) {
         let body = try body(rendition)
         if demand >= options.listenersMax { throw .full(limit: options.listenersMax) }
         if seats.taken >= seats.limit { throw .allFull(limit: seats.limit) }
+        if isDelivering { return (body, start(warm).join) }
         switch state {
+        case .stopped where isPromised || isBacked, .failed where isBacked: return (body, nil)
         case .stopped: throw .stopped
         case .failed: throw .silent(state: state, error: supervision.lastError)
-        case .idle, .starting, .live, .stalled: return body
+        case .idle, .starting, .live, .stalled: return (body, nil)
         }
     }
 
@@ -49,34 +54,48 @@ extension Station {
         _ rendition: Rendition, warm: Warm?, address: String, path: String
     ) async throws(JoinRefusal) -> Seat {
         let asked = clock.now
+        let deadline = clock.deadline(after: options.startTimeout)
         _ = try body(rendition)
-        if state == .stopped || isClosing { throw .stopped }
+        if state == .stopped && !isPromised && !isBacked || isClosing { throw .stopped }
         if demand >= options.listenersMax { throw .full(limit: options.listenersMax) }
         guard seats.take() else { throw .allFull(limit: seats.limit) }
         reserved += 1
         demandChanged()
-        guard await waitForBytes() else {
+        guard await waitForBytes(until: deadline), await waitForAccess(until: deadline) else {
             giveBack()
             if state == .stopped || isClosing { throw .stopped }
             throw .silent(state: state, error: supervision.lastError)
         }
         // Only now is the format certain.
-        let body: LiveBody
+        var body: LiveBody
         do {
             body = try self.body(rendition)
         } catch {
             giveBack()
             throw error
         }
-        let join = JoinPoint(
-            warm ?? .seconds(options.join), head: log.head, tail: log.tail, capacity: log.capacity, unit: log.unit,
-            byteRate: byteRate ?? 0)
-        return Seat(self, join: join, body: body, asked: asked, address: address, path: path)
+        let start = start(warm)
+        body.preamble += start.tables
+        return Seat(self, join: start.join, body: body, asked: asked, address: address, path: path)
+    }
+
+    /// Where a joiner starts now, and the tables that it gets before the stream.
+    private func start(_ warm: Warm?) -> (join: JoinPoint, tables: [UInt8]) {
+        let warm = warm ?? .seconds(options.join)
+        guard let track else {
+            let join = JoinPoint(
+                warm, head: log.head, tail: log.tail, capacity: log.capacity, unit: log.unit, byteRate: byteRate ?? 0)
+            return (join, [])
+        }
+        let start = startPoint(warm, in: track)
+        return (JoinPoint(position: start.position, seconds: start.seconds), start.preamble)
     }
 
     private func body(_ rendition: Rendition) throws(JoinRefusal) -> LiveBody {
         do {
-            return try LiveBody(rendition, of: format)
+            var body = try LiveBody(rendition, of: format)
+            if format == .raw, let type = origin?.playableType { body.contentType = type }
+            return body
         } catch {
             switch error {
             case .unsuitable(let station, let rendition):
@@ -85,10 +104,11 @@ extension Station {
         }
     }
 
-    /// Hands a socket over; it is the station's when this returns, and the caller's when it throws. Either way the seat
-    /// is used up. `head` is sent before the body; `whenLeft` gets the listener as it was at its end, and the reason.
+    /// Hands a socket over, with its sink; it is the station's when this returns, and the caller's when it throws. Either
+    /// way the seat is used up. `head` is sent before the body, as it is, and the body as `wrapping` says; `whenLeft` gets
+    /// the listener as it was at its end, and the reason.
     public func attach(
-        _ seat: Seat, descriptor: Int32, head: [UInt8] = [],
+        _ seat: Seat, descriptor: Int32, sink: Fanout.Sink? = nil, head: [UInt8] = [], wrapping: Wrapping = Wrapping(),
         whenLeft: (@LoopActor (ListenerReport, _ reason: String) -> Void)? = nil
     ) throws(CoreError) -> UInt64 {
         guard seat.take() else { throw .invalid }
@@ -97,14 +117,18 @@ extension Station {
             seats.leave()
             throw .closed
         }
-        // The ring has moved on while the head was written; what is gone is gone.
-        let position = max(seat.join.position, log.tail)
+        // The ring has moved on while the head was written; what is gone is gone. Of a transport stream nothing can take its
+        // place: the joiner was told where it starts.
+        let position = track == nil ? max(seat.join.position, log.tail) : seat.join.position
+        let framing = wrapping.framing(head: head.count)
+        let head = head + seat.body.preamble
+        let past = log.head - min(position, log.head)
         let ticket = Ticket(path: seat.path, since: WallClock.now, whenLeft: whenLeft)
         let id: UInt64
         do {
             id = try fanout.add(
-                descriptor: descriptor, position: position, preamble: head + seat.body.preamble,
-                transform: seat.body.transform, label: seat.address,
+                descriptor: descriptor, sink: sink, position: position, preamble: head,
+                transform: seat.body.transform, pace: pace(past), framing: framing, label: seat.address,
                 attachment: ticket)
         } catch {
             seats.leave()
@@ -113,12 +137,12 @@ extension Station {
         }
         joins.record(clock.now - seat.asked)
         adaptWindow()
-        emit(
-            .joined(
-                ListenerReport(
-                    id: id, address: seat.address, path: seat.path, since: ticket.since, seconds: 0, position: position,
-                    lagBytes: log.head - position, lagSeconds: seat.join.seconds, skippedBytes: 0, skips: 0,
-                    sentBytes: 0)))
+        audienceChanged()
+        let listener = ListenerReport(
+            id: id, address: seat.address, path: seat.path, since: ticket.since, seconds: 0, position: position,
+            lagBytes: past, lagSeconds: seat.join.seconds, skippedBytes: 0, skips: 0, sentBytes: 0)
+        emit(.joined(listener))
+        sentWarm(listener, past: past, seat: seat)
         return id
     }
 
@@ -139,7 +163,10 @@ extension Station {
         demandChanged()
     }
 
-    private func demandChanged() { handle(.demand(demand)) }
+    func demandChanged() {
+        // A fan-out that is closed may not be asked.
+        if !isClosing { handle(.demand(demand + followers.count)) }
+    }
 
     private func adaptWindow() {
         guard let nanoseconds = window.adapt(to: fanout.count) else { return }
@@ -149,22 +176,43 @@ extension Station {
 
     // MARK: Waiting for the first byte
 
-    /// Whether bytes came. Not any more once the station is off the air, `start_timeout` has passed, or the joiner's task
-    /// is cancelled.
-    private func waitForBytes() async -> Bool {
-        if state == .live { return true }
+    /// Whether bytes came. Not any more once the station is off the air, the deadline has passed, or the joiner's task is
+    /// cancelled.
+    private func waitForBytes(until deadline: UInt64) async -> Bool {
+        if isDelivering { return true }
         if isClosing { return false }
+        return await wait(in: \.waiters, until: deadline)
+    }
+
+    /// Waits for a place where decoding can begin, where the stream has such. False when the station went off the air
+    /// meanwhile; at the deadline the joiner starts at the newest packet.
+    private func waitForAccess(until deadline: UInt64) async -> Bool {
+        guard let track, !track.join(seconds: 0).isAccess else { return true }
+        _ = await wait(in: \.accessWaiters, until: deadline)
+        return !isClosing && (state != .stopped || isDelivering) && !Task.isCancelled
+    }
+
+    /// Whether somebody woke the joiner, and admitted it, before the deadline.
+    private func wait(
+        in list: ReferenceWritableKeyPath<Station, [JoinWaiter]>, until deadline: UInt64
+    ) async -> Bool {
         let waiter = JoinWaiter(LoopTimer(clock: clock))
-        waiters.append(waiter)
-        try? await waiter.timer.sleep(until: clock.deadline(after: options.startTimeout))
-        waiters.removeAll { $0 === waiter }
+        self[keyPath: list].append(waiter)
+        try? await waiter.timer.sleep(until: deadline)
+        self[keyPath: list].removeAll { $0 === waiter }
         waiter.timer.close()
         return waiter.isAdmitted
     }
 
+    /// Lets in those who wait for bytes, or tells everyone who waits that there will be none.
     func wake(_ admitted: Bool) {
-        let woken = waiters
-        waiters = []
+        wake(\.waiters, admitted)
+        if !admitted { wake(\.accessWaiters, false) }
+    }
+
+    func wake(_ list: ReferenceWritableKeyPath<Station, [JoinWaiter]>, _ admitted: Bool) {
+        let woken = self[keyPath: list]
+        self[keyPath: list] = []
         for waiter in woken {
             waiter.isAdmitted = admitted
             waiter.timer.stop()
@@ -178,11 +226,13 @@ extension Station {
     func left(_ listener: Fanout.Listener, _ reason: Fanout.EndReason, _ error: CoreError?) {
         seats.leave()
         let report = report(listener)
+        recentEnds.note(report, until: WallClock.now, reason: reason.name, error: error?.description)
         emit(.left(report, reason: reason.name, error: error?.description))
         (listener.attachment as? Ticket)?.whenLeft?(report, reason.name)
         // The last ones leave while the fan-out closes, which may not be asked then.
         if isClosing { return }
         adaptWindow()
+        audienceChanged()
         demandChanged()
     }
 
@@ -199,11 +249,23 @@ extension Station {
 
     /// - Complexity: O(listeners).
     public var report: StationReport {
-        StationReport(
-            name: name, format: format, state: state, position: log.head, bitrate: byteRate.map { $0 * 8 },
+        let counters = counters
+        return StationReport(
+            name: name, format: format, kind: options.source.kind, autostart: options.autostart,
+            access: options.access, state: state, position: log.head, bitrate: byteRate.map { $0 * 8 },
             restarts: supervision.restarts, lastError: supervision.lastError, listeners: fanout.listeners.map(report),
             listenersMax: options.listenersMax, listenersAlert: options.listenersAlert,
-            window: Double(fanout.window) / 1e6)
+            ends: Fanout.EndReason.allCases.map { ($0.name, counters.ended($0)) },
+            window: Double(fanout.window) / 1e6, fallback: fallbackName, title: heardTitle, sender: senderReport,
+            origin: originReport, transport: track?.facts, warm: warmReport, isCommitRequested: isCommitRequested)
+    }
+
+    /// What is kept, and what a joiner would be given of it: nothing unless bytes come, as those that come next do not
+    /// continue what was before.
+    public var warmReport: WarmReport? {
+        guard var report = cache?.report else { return nil }
+        if !isDelivering { (report.bytes, report.seconds, report.tail) = (0, 0, report.head) }
+        return report
     }
 
     /// Totals since the station was made.

@@ -2,9 +2,10 @@ public import WeirLoop
 
 /// What a station is to be: one entry of `live.stations` in the configuration. Every default is the contract's.
 public struct StationOptions: Sendable, Equatable {
-    /// The stream's format. `raw` is any bytes; its unit is one byte.
+    /// The stream's format. `ts` is an MPEG transport stream in packets of 188 bytes; `raw` is any bytes, its unit is one.
     public enum Format: Sendable, Equatable {
         case pcm(PCMFormat)
+        case ts
         case raw
     }
 
@@ -24,12 +25,18 @@ public struct StationOptions: Sendable, Equatable {
         case exec(command: [String], directory: String?, environment: [String: String])
         /// A generated tone sequence, in real time.
         case tone
-        /// A WAV or PCM file, in real time.
+        /// A WAV, PCM or transport stream file, in real time.
         case file(path: String, loop: Bool)
         /// Standard input.
         case stdin
         /// A named pipe; waits for the next writer when one leaves.
         case fifo(path: String)
+        /// A transport stream in datagrams, with or without RTP.
+        case udp(DatagramAddress)
+        /// Pulled from elsewhere: a relay.
+        case http(HTTPOrigin)
+        /// A client sends the stream: `PUT /live/NAME`, or Icecast's `SOURCE`.
+        case push(PushAccess)
 
         /// The word that the configuration uses.
         public var kind: String {
@@ -39,8 +46,19 @@ public struct StationOptions: Sendable, Equatable {
             case .file: "file"
             case .stdin: "stdin"
             case .fifo: "fifo"
+            case .udp: "udp"
+            case .http: "http"
+            case .push: "push"
             }
         }
+    }
+
+    /// Who may listen.
+    public enum Access: String, Sendable, CaseIterable {
+        /// Whoever reaches the program.
+        case open
+        /// Whoever has a signed link that is still valid, or the admin token.
+        case signed
     }
 
     /// How long the engine gathers bytes before it sends them to a listener.
@@ -57,6 +75,7 @@ public struct StationOptions: Sendable, Equatable {
     }
 
     public var name: String
+    public var access = Access.open
     public var format: Format = .pcm(PCMFormat())
     public var source: Source = .tone
     public var autostart: Autostart = .always
@@ -78,12 +97,22 @@ public struct StationOptions: Sendable, Equatable {
     public var maxLag: Double = 5
     /// Seconds without a byte accepted, or of skipping without catching up, that end a listener.
     public var slowTimeout: Double = 30
-    /// Seconds of the past that a plain joiner gets; 0 is the newest unit.
+    /// Seconds of the past that a plain joiner gets; 0 is the newest unit, or the newest place where decoding can begin.
     public var join: Double = 0
+    /// The name of the station that is played while this one has no source; nil: none.
+    public var fallback: String?
+    /// What is kept of a transport stream.
+    public var warm = WarmOptions()
+
+    /// `join` of a transport stream, where the configuration says nothing.
+    public static let transportJoin = 6.0
 
     public init(name: String) {
         self.name = name
     }
+
+    /// Whether it has a warm cache, where there is a place for one.
+    public var keepsFiles: Bool { format == .ts && warm.seconds > 0 }
 
     /// The station that runs without a configuration.
     public static var demo: StationOptions {

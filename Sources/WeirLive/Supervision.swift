@@ -11,11 +11,12 @@
 ///          └── at its end                ▼  │                silence  │
 ///                                       failed ◄── closing ◄──────────┘
 ///
-/// A source that is only waited for is stalled from `starting` too: a pipe whose writer stays away.
+/// A source that is only waited for is stalled from `starting` too: a pipe whose writer stays away. One that comes by
+/// itself, a client that sends, is idle while it is away, and starting from its coming to its first byte.
 public struct Supervision: Sendable, Equatable {
     /// What a station says of itself.
     public enum State: String, Sendable, CaseIterable {
-        /// The source does not run; the first listener starts it.
+        /// The source does not run; the first listener starts it, or it is one that comes by itself.
         case idle
         /// The source runs and has not delivered a byte yet.
         case starting
@@ -41,8 +42,11 @@ public struct Supervision: Sendable, Equatable {
         case bytes
         /// No byte for `stall_timeout`.
         case silence
-        /// The writer of a named pipe left, and the next one is waited for: not a failure.
+        /// The writer of a named pipe left, or there is no client that sends, and the next one is waited for: not a
+        /// failure.
         case writerLeft
+        /// A client that sends has come.
+        case writerCame
         /// The source is gone, with everything that belonged to it.
         case ended(Ending)
         /// What `Effect.close` asked for is done.
@@ -59,6 +63,9 @@ public struct Supervision: Sendable, Equatable {
         case exhausted(String)
         /// It failed, or ended where it should not.
         case failed(String)
+        /// It was sent away, with the seconds after which it may be asked again: `Backoff.ceiling` of them are waited at
+        /// most.
+        case putOff(String, Double)
     }
 
     /// What the station has to do.
@@ -84,9 +91,12 @@ public struct Supervision: Sendable, Equatable {
     public struct Traits: Sendable, Equatable {
         /// Whether a source that is silent is better started again.
         public var restartsWhenSilent: Bool
+        /// Whether it comes by itself, and nothing runs while it is away.
+        public var comesByItself: Bool
 
-        public init(restartsWhenSilent: Bool) {
+        public init(restartsWhenSilent: Bool, comesByItself: Bool = false) {
             self.restartsWhenSilent = restartsWhenSilent
+            self.comesByItself = comesByItself
         }
     }
 
@@ -94,6 +104,8 @@ public struct Supervision: Sendable, Equatable {
         case idle
         case stopped
         case opening
+        /// Open for a source that comes by itself, and has not.
+        case vacant
         case running(since: Double)
         /// A source that is only waited for; nil when it had not delivered yet.
         case silent(since: Double?)
@@ -110,11 +122,13 @@ public struct Supervision: Sendable, Equatable {
     }
 
     public let autostart: StationOptions.Autostart
-    public let linger: Double
+    public internal(set) var linger: Double
     public let traits: Traits
     public private(set) var backoff = Backoff()
     /// Times the source was started again after a failure.
     public private(set) var restarts: UInt64 = 0
+    /// Somebody wants it off the air, or nobody has started it yet: not so when the source came to its end.
+    public private(set) var isOff: Bool
     /// What went wrong last; nil when nothing has since an operator started or stopped the source.
     public private(set) var lastError: String?
 
@@ -129,11 +143,12 @@ public struct Supervision: Sendable, Equatable {
         self.linger = linger
         self.traits = traits
         phase = autostart == .onDemand ? .idle : .stopped
+        isOff = autostart == .manual
     }
 
     public var state: State {
         switch phase {
-        case .idle, .closing(.idle): .idle
+        case .idle, .vacant, .closing(.idle): .idle
         case .stopped, .closing(.stopped): .stopped
         case .opening, .closing(.reopen): .starting
         case .running: .live
@@ -146,7 +161,7 @@ public struct Supervision: Sendable, Equatable {
     public var isPromising: Bool { state != .stopped }
 
     /// Notes what the station found wrong before the source's end says so.
-    public mutating func note(error: String) { lastError = error }
+    public mutating func note(error: String?) { lastError = error }
 
     /// `random` is in 0 ..< 1, for the jitter of a backoff.
     public mutating func handle(_ event: Event, at now: Double, random: Double = 0.5) -> [Effect] {
@@ -157,6 +172,7 @@ public struct Supervision: Sendable, Equatable {
         case .bytes: bytes(at: now)
         case .silence: silence(at: now)
         case .writerLeft: writerLeft()
+        case .writerCame: writerCame()
         case .ended(let ending): ended(ending, at: now, random: random)
         case .closed: closed(at: now, random: random)
         case .backoffDue: phase == .waiting ? reopen() : []
@@ -169,6 +185,7 @@ public struct Supervision: Sendable, Equatable {
 
 extension Supervision {
     private mutating func start() -> [Effect] {
+        isOff = false
         backoff.reset()
         notBefore = -.infinity
         lastError = nil
@@ -181,20 +198,21 @@ extension Supervision {
         case .closing:
             phase = .closing(.reopen)
             return []
-        case .opening, .running, .silent:
+        case .opening, .vacant, .running, .silent:
             return []
         }
     }
 
     private mutating func stop() -> [Effect] {
         var effects: [Effect] = cancelLinger()
+        isOff = true
         switch phase {
         case .idle, .stopped: phase = .stopped
         case .waiting:
             phase = .stopped
             effects.append(.cancelBackoff)
         case .closing: phase = .closing(.stopped)
-        case .opening, .running, .silent:
+        case .opening, .vacant, .running, .silent:
             phase = .closing(.stopped)
             effects.append(.close)
         }
@@ -220,7 +238,7 @@ extension Supervision {
             }
         }
         switch phase {
-        case .opening, .running, .silent: return lingerIfUnwanted()
+        case .opening, .vacant, .running, .silent: return lingerIfUnwanted()
         case .waiting:
             phase = .idle
             return [.cancelBackoff]
@@ -239,7 +257,7 @@ extension Supervision {
         case .silent(let since):
             phase = .running(since: since ?? now)
             return [.admit]
-        case .idle, .stopped, .running, .closing, .waiting: return []
+        case .idle, .stopped, .vacant, .running, .closing, .waiting: return []
         }
     }
 
@@ -248,7 +266,7 @@ extension Supervision {
         switch phase {
         case .opening: since = nil
         case .running(let start): since = start
-        case .idle, .stopped, .silent, .closing, .waiting: return []
+        case .idle, .stopped, .vacant, .silent, .closing, .waiting: return []
         }
         if traits.restartsWhenSilent {
             phase = .closing(.retry(running: since.map { now - $0 } ?? 0, silent: true))
@@ -261,16 +279,21 @@ extension Supervision {
 
     private mutating func writerLeft() -> [Effect] {
         switch phase {
-        case .running, .silent: phase = .opening
-        case .idle, .stopped, .opening, .closing, .waiting: break
+        case .opening, .running, .silent: phase = traits.comesByItself ? .vacant : .opening
+        case .idle, .stopped, .vacant, .closing, .waiting: break
         }
+        return []
+    }
+
+    private mutating func writerCame() -> [Effect] {
+        if phase == .vacant { phase = .opening }
         return []
     }
 
     private mutating func ended(_ ending: Ending, at now: Double, random: Double) -> [Effect] {
         let running: Double
         switch phase {
-        case .opening, .silent(since: nil): running = -1
+        case .opening, .vacant, .silent(since: nil): running = -1
         case .running(let since), .silent(since: let since?): running = now - since
         // It went by itself while it was being taken down.
         case .closing: return closed(at: now, random: random)
@@ -288,14 +311,17 @@ extension Supervision {
             return retry("the source ended before its first byte", afterRunning: 0, at: now, random: random)
         case .failed(let why):
             return retry(why, afterRunning: max(0, running), at: now, random: random)
+        case .putOff(let why, let seconds):
+            let least = min(max(0, seconds), Backoff.ceiling)
+            return retry(why, afterRunning: max(0, running), atLeast: least, at: now, random: random)
         }
     }
 
     private mutating func retry(
-        _ why: String?, afterRunning running: Double, at now: Double, random: Double
+        _ why: String?, afterRunning running: Double, atLeast least: Double = 0, at now: Double, random: Double
     ) -> [Effect] {
         if let why { lastError = why }
-        let delay = backoff.delay(afterRunning: running, random: random)
+        let delay = max(least, backoff.delay(afterRunning: running, random: random))
         notBefore = now + delay
         let effects = cancelLinger()
         if autostart == .onDemand && demand == 0 {
@@ -328,7 +354,7 @@ extension Supervision {
         isLingering = false
         guard autostart == .onDemand, demand == 0 else { return [] }
         switch phase {
-        case .opening, .running, .silent:
+        case .opening, .vacant, .running, .silent:
             phase = .closing(.idle)
             return [.close]
         case .idle, .stopped, .closing, .waiting: return []

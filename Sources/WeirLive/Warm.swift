@@ -35,17 +35,22 @@ public enum Warm: Sendable, Equatable {
 public struct JoinPoint: Sendable, Equatable {
     /// The part of the ring that stays free between a joiner and the end of what is kept, as a fraction: the source goes
     /// on writing before the joiner's first bytes are out, and a joiner that is behind everything would skip it all.
-    static let margin = 8
+    static let margin: UInt64 = 8
 
     /// A unit boundary.
     public var position: UInt64
     /// Seconds before the newest unit; 0 when the rate of the stream is not known.
     public var seconds: Double
 
+    public init(position: UInt64, seconds: Double) {
+        self.position = position
+        self.seconds = seconds
+    }
+
     /// The newest unit boundary that is at least as far back as wished, or as far as the log reaches.
     public init(_ warm: Warm, head: UInt64, tail: UInt64, capacity: Int, unit: Int, byteRate: Double) {
         let unit = UInt64(Swift.max(1, unit))
-        let reach = UInt64(capacity - capacity / JoinPoint.margin)
+        let reach = UInt64(capacity) - UInt64(capacity) / JoinPoint.margin
         let kept = Swift.min(head - Swift.min(tail, head), reach)
         let wanted: UInt64 =
             switch warm {

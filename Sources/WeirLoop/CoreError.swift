@@ -33,11 +33,19 @@ public struct CoreError: Error, RawRepresentable, Hashable, Sendable, CustomStri
     public static let exists = CoreError(rawValue: UV_EEXIST.rawValue)
     public static let tooLarge = CoreError(rawValue: UV_EFBIG.rawValue)
     public static let addressInUse = CoreError(rawValue: UV_EADDRINUSE.rawValue)
+    public static let connectionReset = CoreError(rawValue: UV_ECONNRESET.rawValue)
     public static let invalid = CoreError(rawValue: UV_EINVAL.rawValue)
     /// A position is older than what a log keeps.
     public static let behind = CoreError(rawValue: WEIR_EBEHIND.rawValue)
     /// A source's format differs from the running stream's.
     public static let format = CoreError(rawValue: WEIR_EFORMAT.rawValue)
+    /// What a source delivers is no transport stream.
+    public static let notTransport = CoreError(rawValue: WEIR_ENOTTS.rawValue)
+    /// A source begins with a WAV header that is damaged, or of a format that is not supported.
+    public static let wavHeader = CoreError(rawValue: WEIR_EWAVHEADER.rawValue)
+    public static let wavFormat = CoreError(rawValue: WEIR_EWAVFORMAT.rawValue)
+    /// A message is malformed.
+    public static let http = CoreError(rawValue: WEIR_EHTTP.rawValue)
     /// An option is out of its range.
     public static let option = CoreError(rawValue: WEIR_EOPTION.rawValue)
 }

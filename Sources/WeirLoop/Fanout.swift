@@ -17,7 +17,7 @@ public final class Fanout {
         }
     }
 
-    public struct Options: Sendable {
+    public struct Options {
         /// Nanoseconds between two flushes of a listener; 0 flushes at every write of the source.
         public var window: UInt64 = WEIR_FANOUT_DEFAULT_WINDOW
         public var policy: SlowPolicy = .skip
@@ -27,11 +27,16 @@ public final class Fanout {
         public var timeout: UInt64 = WEIR_FANOUT_DEFAULT_TIMEOUT
         /// Bytes a second, for lag in seconds; 0 while it is not known.
         public var byteRate: UInt64 = 0
+        /// The index of a transport stream: listeners that skip land where decoding can begin. On the same log; outlives the
+        /// fan-out.
+        public var track: Track?
 
         public init() {}
     }
 
     public let log: Log
+    /// Kept as long as the core may ask it.
+    private let track: Track?
     /// A listener skipped; at most once a second for each.
     public var onSkip: ((Listener) -> Void)?
     /// A listener ended, its socket is closed. The error is what lies behind the reason, if anything.
@@ -55,6 +60,7 @@ public final class Fanout {
     public init(log: Log, options: Options = Options(), clock: LoopClock = .monotonic) throws(CoreError) {
         self.log = log
         self.clock = clock
+        track = options.track
         var core = weir_fanout_options_t()
         core.size = MemoryLayout<weir_fanout_options_t>.size
         core.log = log.core
@@ -65,6 +71,10 @@ public final class Fanout {
         core.timeout = options.timeout
         core.byte_rate = options.byteRate
         core.budget = Budget.shared()
+        if let track = options.track {
+            core.landing = weir_track_landing()
+            core.landing_context = UnsafeMutableRawPointer(track.core)
+        }
         core.on_skip = fanoutSkipped
         core.on_end = fanoutEnded
         core.on_hold = fanoutHeld
@@ -83,17 +93,38 @@ public final class Fanout {
         }
     }
 
-    /// Adds a listener and returns its id. The descriptor is the fan-out's from then on; when this throws it is still the
-    /// caller's. `attachment` is kept until `onEnd`, which gets it back.
+    /// Something other than the plain socket that a listener's bytes go through: `weir_sink_t` with its context.
+    public struct Sink {
+        let calls: UnsafePointer<weir_sink_t>
+        let context: UnsafeMutableRawPointer
+        /// What is told that it has been taken.
+        let connection: TLSConnection
+    }
+
+    /// Adds a listener and returns its id. The descriptor, and what is behind the sink, are the fan-out's from then on;
+    /// when this throws they are still the caller's. `attachment` is kept until `onEnd`, which gets it back. With a
+    /// `pace`, the way to head is limited.
     public func add(
-        descriptor: Int32, position: UInt64 = .max, preamble: [UInt8] = [],
-        transform: weir_transform_t = WEIR_TRANSFORM_NONE, label: String, attachment: AnyObject? = nil
+        descriptor: Int32, sink: Sink? = nil, position: UInt64 = .max, preamble: [UInt8] = [],
+        transform: weir_transform_t = WEIR_TRANSFORM_NONE, pace: Pace? = nil, framing: Framing? = nil, label: String,
+        attachment: AnyObject? = nil
     ) throws(CoreError) -> UInt64 {
         var options = weir_listener_options_t()
         options.size = MemoryLayout<weir_listener_options_t>.size
         options.fd = descriptor
+        options.sink = sink?.calls
+        options.sink_context = sink?.context
         options.position = position
         options.transform = transform
+        if let pace {
+            options.pace = pace.byteRate
+            options.free = pace.free
+        }
+        if let framing {
+            options.head_length = framing.head
+            options.icy_interval = UInt32(framing.titleInterval)
+            options.chunked = framing.isChunked ? 1 : 0
+        }
         let kept = attachment.map { Unmanaged.passRetained($0) }
         options.data = kept?.toOpaque()
         var id: UInt64 = 0
@@ -109,7 +140,13 @@ public final class Fanout {
             kept?.release()
             throw CoreError(rawValue: status)
         }
+        sink?.connection.release()
         return id
+    }
+
+    /// The stream's title for listeners that asked for it; nil says that there is none.
+    public func setTitle(_ title: String?) throws(CoreError) {
+        try CoreError.check(weir_fanout_set_title(core, title ?? ""))
     }
 
     /// Ends one listener; `CoreError.noEntry` when there is none of that id.
@@ -134,6 +171,12 @@ public final class Fanout {
     }
 
     public func setByteRate(_ bytes: UInt64) { weir_fanout_set_byte_rate(core, bytes) }
+
+    /// Bytes of lag that `disconnect` tolerates; 0: all that the log keeps.
+    public func setMaxLag(_ bytes: UInt64) { weir_fanout_set_max_lag(core, bytes) }
+
+    /// Nanoseconds without progress that end a listener; 0: the default.
+    public func setTimeout(_ nanoseconds: UInt64) { weir_fanout_set_timeout(core, nanoseconds) }
 
     /// Serves what is due, with a manual clock.
     public func turn() { weir_fanout_turn(core) }
@@ -193,6 +236,35 @@ public final class Fanout {
 }
 
 extension Fanout {
+    /// How fast a listener that begins in the past is brought to the head.
+    public struct Pace: Sendable, Equatable {
+        /// Bytes that it is sent as fast as it takes them.
+        public var free: UInt64
+        /// Bytes a second after those.
+        public var byteRate: UInt64
+
+        public init(free: UInt64, byteRate: UInt64) {
+            self.free = free
+            self.byteRate = byteRate
+        }
+    }
+
+    /// What a listener's bytes are wrapped in.
+    public struct Framing: Sendable, Equatable {
+        /// Bytes at the start of the preamble that go out as they are: a response's head.
+        public var head: Int
+        /// Bytes of body between two ICY titles; 0: none.
+        public var titleInterval: Int
+        /// In chunks (RFC 9112 §7.1).
+        public var isChunked: Bool
+
+        public init(head: Int, titleInterval: Int, isChunked: Bool) {
+            self.head = head
+            self.titleInterval = titleInterval
+            self.isChunked = isChunked
+        }
+    }
+
     /// Why a listener ended.
     public enum EndReason: UInt32, Sendable, CaseIterable {
         case closed, lag, stalled, kicked, shutdown, error

@@ -4,6 +4,8 @@ internal import CWeir
 @LoopActor
 public final class Log {
     private var memory: OpaquePointer?
+    /// Kept while the core may call it.
+    var filesHandler: FilesHandler?
 
     /// The core's handle; only while it is not closed.
     public var core: OpaquePointer {
@@ -29,6 +31,8 @@ public final class Log {
     public var written: UInt64 { weir_log_written(core) }
     /// The oldest position that can be read.
     public var tail: UInt64 { weir_log_tail(core) }
+    /// The oldest position in memory.
+    public var ringTail: UInt64 { weir_log_ring_tail(core) }
 
     /// The greatest unit boundary at or before `position`.
     public func align(_ position: UInt64) -> UInt64 { weir_log_align(core, position) }
@@ -63,7 +67,7 @@ public final class Log {
         return bytes
     }
 
-    /// Frees it, after everything that uses it was closed. Closing twice is harmless.
+    /// Frees it, after everything that uses it was closed, its files among it. Closing twice is harmless.
     public func close() {
         weir_log_destroy(memory)
         memory = nil

@@ -27,7 +27,7 @@ public actor LoopActor {
     ///
     /// Traps when called on another thread than the loop's.
     @inline(__always)
-    static func enter<Value: Sendable>(_ operation: @LoopActor () throws -> Value) rethrows -> Value {
+    package static func enter<Value: Sendable>(_ operation: @LoopActor () throws -> Value) rethrows -> Value {
         executor.checkIsolated()
         executor.countEntry()
         return try unchecked(operation)

@@ -17,8 +17,8 @@ import Synchronization
 public final class LoopExecutor: SerialExecutor, TaskExecutor, @unchecked Sendable {
     /// Jobs run in one drain before the loop gets its turn.
     public static let budget = 256
-    /// Nanoseconds after which a drain ends before that, when its jobs are long.
-    public static let slice: UInt64 = 500_000
+    /// Nanoseconds that all drains of one turn of the loop may take, when jobs are long; each runs eight at least.
+    public static let slice: UInt64 = 250_000
 
     /// Handles that drive the executor on one loop; freed when the last of them has closed.
     private struct Handles {
@@ -47,6 +47,8 @@ public final class LoopExecutor: SerialExecutor, TaskExecutor, @unchecked Sendab
         var ring = JobRing()
         var isArmed = false
         var isDraining = false
+        /// When the drains of this turn are to end; 0: none has looked at the clock.
+        var end: UInt64 = 0
         /// Times that C code entered Swift, and jobs run.
         var entries: UInt64 = 0
     }
@@ -110,7 +112,6 @@ public final class LoopExecutor: SerialExecutor, TaskExecutor, @unchecked Sendab
         let serial = asUnownedSerialExecutor()
         let task = asUnownedTaskExecutor()
         var done = 0
-        var end: UInt64 = 0
         while done < LoopExecutor.budget, let job = jobs.pointee.ring.pop() {
             jobs.pointee.entries &+= 1
             done += 1
@@ -118,11 +119,16 @@ public final class LoopExecutor: SerialExecutor, TaskExecutor, @unchecked Sendab
             // Looking at the clock costs a tenth of a job: once for eight.
             guard done % 8 == 0 else { continue }
             let now = uv_hrtime()
-            if end == 0 { end = now + LoopExecutor.slice } else if now >= end { break }
+            if jobs.pointee.end == 0 {
+                jobs.pointee.end = now + LoopExecutor.slice
+            } else if now >= jobs.pointee.end {
+                break
+            }
         }
         jobs.pointee.isDraining = false
         if jobs.pointee.ring.isEmpty {
             jobs.pointee.ring.shrink()
+            jobs.pointee.end = 0
             disarm()
         } else {
             arm()
@@ -159,7 +165,11 @@ public final class LoopExecutor: SerialExecutor, TaskExecutor, @unchecked Sendab
 
     // The three below enter Swift; they are stored so that no isolation check is made (32 ns each).
     private let turnBefore: uv_prepare_cb = { handle in LoopExecutor.of(handle?.pointee.data).entered() }
-    private let turnAfter: uv_check_cb = { handle in LoopExecutor.of(handle?.pointee.data).entered() }
+    private let turnAfter: uv_check_cb = { handle in
+        let executor = LoopExecutor.of(handle?.pointee.data)
+        executor.jobs.pointee.end = 0
+        executor.entered()
+    }
     /// Only its being active matters: the loop does not sleep.
     private let turnIdle: uv_idle_cb = { _ in }
 

@@ -59,6 +59,16 @@ public enum LoopFile {
         }
     }
 
+    /// Makes a directory and those above it, for this user alone. One that is there already is left as it is.
+    public static func makeDirectoryNow(_ path: String) throws(CoreError) {
+        var made = path.hasPrefix("/") ? "/" : ""
+        for part in path.split(separator: "/") {
+            made += (made.isEmpty || made.hasSuffix("/") ? "" : "/") + part
+            if mkdir(made, 0o700) != 0, errno != EEXIST { throw CoreError(errno: errno) }
+        }
+        close(try retry { open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC) })
+    }
+
     private static func place(
         _ path: String, _ bytes: [UInt8], mode: UInt32, _ publish: (String) -> Int32
     ) throws(CoreError) {

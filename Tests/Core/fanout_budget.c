@@ -31,7 +31,7 @@ static void close_sink(void *context, int fd, int clean) {
   CHECK_EQ(close(fd), 0);
 }
 
-static const weir_sink_t slow = {slow_write, close_sink};
+static const weir_sink_t slow = {.write = slow_write, .close = close_sink};
 
 static void on_prepare(uv_prepare_t *prepare) {
   (void)prepare;

@@ -95,10 +95,40 @@ static void test_default(void) {
   test_bench_close(&bench);
 }
 
+/* A stream whose rate is learnt later. */
+static void test_changed(void) {
+  test_sink_t sink;
+  open_bench(0);
+  test_join(&bench, &sink);
+  sink.appetite = 0;
+  test_publish(&bench, MAX_LAG);
+  weir_fanout_set_max_lag(bench.fanout, MAX_LAG);
+  test_pass(&bench, 20 * TEST_MS);
+  CHECK(!sink.ended);
+  weir_fanout_set_max_lag(bench.fanout, MAX_LAG - 4);
+  test_pass(&bench, 20 * TEST_MS);
+  CHECK(sink.ended);
+  CHECK_EQ(sink.reason, WEIR_END_LAG);
+  test_bench_close(&bench);
+
+  open_bench(MAX_LAG);
+  test_join(&bench, &sink);
+  sink.appetite = 0;
+  weir_fanout_set_max_lag(bench.fanout, 0);
+  test_publish(&bench, 16384);
+  test_pass(&bench, 20 * TEST_MS);
+  CHECK(!sink.ended);
+  test_publish(&bench, 4);
+  test_pass(&bench, 20 * TEST_MS);
+  CHECK(sink.ended);
+  test_bench_close(&bench);
+}
+
 int main(void) {
   test_at_max_lag();
   test_large_write();
   test_warm_join();
   test_default();
+  test_changed();
   return 0;
 }

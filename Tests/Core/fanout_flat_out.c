@@ -39,7 +39,7 @@ static void copy_close(void *context, int fd, int clean) {
   CHECK_EQ(close(fd), 0);
 }
 
-static const weir_sink_t copying = {copy_write, copy_close};
+static const weir_sink_t copying = {.write = copy_write, .close = copy_close};
 
 static void write_all(size_t wanted) {
   while (wanted > 0) {

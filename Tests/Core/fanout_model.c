@@ -1,89 +1,63 @@
 /* Whatever sockets take, whoever comes and goes: every listener receives whole
  * units of the stream in order, and what it received and what was counted as
  * skipped add up to what was written. */
-#include "fanout_test.h"
-#include "scale.h"
+#include "fanout_crowd.h"
 
-#define STEPS     25000u
-#define LISTENERS 40u
+#define STEPS 25000u
 
-typedef struct crowd {
-  test_bench_t bench;
-  uint64_t seed;
-  uint64_t timeout;
-  weir_slow_policy_t policy;
-  uint32_t unit;
-  size_t capacity;
-  test_sink_t *sinks[LISTENERS];
-  uint64_t joined;
-  uint64_t received; /* by those that are gone */
-  uint64_t skipped;
-  uint64_t gone[WEIR_END_REASONS];
-  uint64_t resumed;
-} crowd_t;
+typedef test_crowd_t crowd_t;
 
-static uint64_t below(crowd_t *crowd, uint64_t bound) {
-  return test_random(&crowd->seed) % bound;
-}
+static uint64_t resumed; /* times that the source was */
 
 static void on_hold(weir_fanout_t *fanout, int hold) {
   test_bench_t *bench = weir_fanout_data(fanout);
   crowd_t *crowd = (crowd_t *)bench;
   CHECK_EQ(weir_fanout_is_held(fanout), hold);
   CHECK_EQ(crowd->policy, WEIR_SLOW_PAUSE);
-  if (!hold) crowd->resumed++;
+  if (!hold) resumed++;
 }
 
 static weir_transform_t any_transform(crowd_t *crowd) {
   for (;;) {
-    uint32_t pick = (uint32_t)below(crowd, 4);
+    uint32_t pick = (uint32_t)test_crowd_below(crowd, 4);
     if (pick == 0 || crowd->unit % (pick + 1) == 0)
       return (weir_transform_t)pick;
   }
 }
 
 static void join(crowd_t *crowd) {
-  uint32_t at = (uint32_t)below(crowd, LISTENERS);
-  if (crowd->sinks[at] != NULL) return;
+  test_sink_t **seat = test_crowd_seat(crowd);
+  if (*seat != NULL) return;
   uint64_t position = WEIR_FANOUT_NEWEST;
-  if (below(crowd, 2) == 0) {
-    uint64_t tail = weir_log_tail(crowd->bench.log);
-    uint64_t units = (weir_log_head(crowd->bench.log) - tail) / crowd->unit;
-    position = tail + below(crowd, units + 1) * crowd->unit;
-  }
-  size_t preamble = below(crowd, 2) == 0
-                        ? 0
-                        : (size_t)below(crowd, WEIR_FANOUT_PREAMBLE_MAX + 1);
-  test_sink_t *sink = malloc(sizeof *sink);
-  CHECK_EQ(
-      test_add(&crowd->bench, sink, position, preamble, any_transform(crowd)),
-      0);
-  crowd->sinks[at] = sink;
-  crowd->joined++;
+  if (test_crowd_below(crowd, 2) == 0) position = test_crowd_position(crowd);
+  size_t preamble = 0;
+  if (test_crowd_below(crowd, 2) != 0)
+    preamble = (size_t)test_crowd_below(crowd, WEIR_FANOUT_PREAMBLE_MAX + 1);
+  test_crowd_join(crowd, seat, position, preamble, any_transform(crowd));
 }
 
 /* How much it takes from now on: all, nothing, a little, a bit at a time. */
 static void change_mind(crowd_t *crowd) {
-  test_sink_t *sink = crowd->sinks[below(crowd, LISTENERS)];
+  test_sink_t *sink = *test_crowd_seat(crowd);
   if (sink == NULL) return;
   sink->appetite = UINT64_MAX;
   sink->bite = 0;
-  switch (below(crowd, 6)) {
+  switch (test_crowd_below(crowd, 6)) {
     case 0:
       sink->appetite = 0;
       break;
     case 1:
-      sink->appetite = below(crowd, 4 * crowd->unit);
+      sink->appetite = test_crowd_below(crowd, 4 * crowd->unit);
       break;
     case 2:
-      sink->appetite = below(crowd, crowd->capacity);
+      sink->appetite = test_crowd_below(crowd, crowd->capacity);
       break;
     case 3:
-      sink->bite = 1 + below(crowd, 3 * crowd->unit);
+      sink->bite = 1 + test_crowd_below(crowd, 3 * crowd->unit);
       break;
     case 4:
-      if (below(crowd, 20) == 0)
-        sink->error = below(crowd, 2) == 0 ? UV_EPIPE : UV_EIO;
+      if (test_crowd_below(crowd, 20) == 0)
+        sink->error = test_crowd_below(crowd, 2) == 0 ? UV_EPIPE : UV_EIO;
       break;
     default:
       break;
@@ -92,9 +66,9 @@ static void change_mind(crowd_t *crowd) {
 
 static void write_some(crowd_t *crowd) {
   weir_log_t *log = crowd->bench.log;
-  size_t most =
-      below(crowd, 50) == 0 ? 2 * crowd->capacity : crowd->capacity / 16;
-  uint64_t wanted = 1 + below(crowd, most);
+  size_t most = test_crowd_below(crowd, 50) == 0 ? 2 * crowd->capacity
+                                                 : crowd->capacity / 16;
+  uint64_t wanted = 1 + test_crowd_below(crowd, most);
   uint64_t room = weir_fanout_room(crowd->bench.fanout, wanted);
   if (crowd->policy != WEIR_SLOW_PAUSE) CHECK(room == UINT64_MAX);
   CHECK(room == 0 || room >= wanted || room >= crowd->capacity / 4);
@@ -103,15 +77,14 @@ static void write_some(crowd_t *crowd) {
     return;
   }
   test_append(log, wanted < room ? wanted : room);
-  if (below(crowd, 64) == 0) (void)weir_log_trim(log); /* the source restarts */
+  if (test_crowd_below(crowd, 64) == 0)
+    (void)weir_log_trim(log); /* the source restarts */
   weir_fanout_published(crowd->bench.fanout);
 }
 
-static void check_reason(crowd_t *crowd, const test_sink_t *sink) {
+static void check_reason(const crowd_t *crowd, const test_sink_t *sink) {
+  if (crowd->policy != WEIR_SLOW_SKIP) CHECK_EQ(sink->last.skips, 0);
   switch (sink->reason) {
-    case WEIR_END_STALLED:
-      CHECK(test_now - sink->last_bite >= crowd->timeout);
-      break;
     case WEIR_END_LAG:
       if (crowd->policy == WEIR_SLOW_SKIP) CHECK(sink->last.skips > 0);
       break;
@@ -131,49 +104,15 @@ static void check_reason(crowd_t *crowd, const test_sink_t *sink) {
 }
 
 static void bury(crowd_t *crowd) {
-  for (uint32_t i = 0; i < LISTENERS; i++) {
-    test_sink_t *sink = crowd->sinks[i];
-    if (sink == NULL || !sink->ended) continue;
-    check_reason(crowd, sink);
-    if (crowd->policy != WEIR_SLOW_SKIP) CHECK_EQ(sink->last.skips, 0);
-    crowd->received += sink->last.sent_bytes;
-    crowd->skipped += sink->last.skipped_bytes;
-    crowd->gone[sink->reason]++;
-    free(sink);
-    crowd->sinks[i] = NULL;
-  }
-}
-
-typedef struct sums {
-  uint64_t sent;
-  uint64_t skipped;
-  uint32_t listeners;
-} sums_t;
-
-static void add_up(void *context, const weir_listener_info_t *who) {
-  sums_t *sums = context;
-  test_check_account(who->data, who);
-  sums->sent += who->sent_bytes;
-  sums->skipped += who->skipped_bytes;
-  sums->listeners++;
+  test_crowd_bury(crowd, check_reason);
 }
 
 static void check_counters(crowd_t *crowd) {
-  weir_fanout_counters_t counters;
-  sums_t sums = {crowd->received, crowd->skipped, 0};
-  weir_fanout_counters(crowd->bench.fanout, &counters);
-  weir_fanout_each(crowd->bench.fanout, add_up, &sums);
-  CHECK_EQ(counters.joined, crowd->joined);
-  CHECK_EQ(counters.sent_bytes, sums.sent);
-  CHECK_EQ(counters.skipped_bytes, sums.skipped);
-  CHECK_EQ(counters.listeners, sums.listeners);
-  for (int i = 0; i < WEIR_END_REASONS; i++)
-    CHECK_EQ(counters.ended[i], crowd->gone[i]);
-  CHECK(counters.holds - crowd->resumed <= 1);
+  CHECK(test_crowd_check(crowd).holds - resumed <= 1);
 }
 
 static void step(crowd_t *crowd) {
-  switch (below(crowd, 12)) {
+  switch (test_crowd_below(crowd, 12)) {
     case 0:
       join(crowd);
       break;
@@ -192,11 +131,11 @@ static void step(crowd_t *crowd) {
       break;
     case 8:
     case 9:
-      test_pass(&crowd->bench, below(crowd, 60 * TEST_MS));
+      test_pass(&crowd->bench, test_crowd_below(crowd, 60 * TEST_MS));
       break;
     case 10:
-      if (below(crowd, 40) == 0) {
-        test_sink_t *sink = crowd->sinks[below(crowd, LISTENERS)];
+      if (test_crowd_below(crowd, 40) == 0) {
+        test_sink_t *sink = *test_crowd_seat(crowd);
         if (sink != NULL) {
           CHECK_EQ(weir_fanout_kick(crowd->bench.fanout, sink->id), 0);
           CHECK_EQ(sink->reason, WEIR_END_KICKED);
@@ -204,11 +143,11 @@ static void step(crowd_t *crowd) {
       }
       break;
     default:
-      if (below(crowd, 100) == 0) {
+      if (test_crowd_below(crowd, 100) == 0) {
         static const uint64_t windows[] = {0, 5 * TEST_MS, 20 * TEST_MS,
                                            500 * TEST_MS};
         CHECK_EQ(weir_fanout_set_window(crowd->bench.fanout,
-                                        windows[below(crowd, 4)]),
+                                        windows[test_crowd_below(crowd, 4)]),
                  0);
       }
       break;
@@ -218,10 +157,14 @@ static void step(crowd_t *crowd) {
 static void run(weir_slow_policy_t policy, uint32_t unit, size_t capacity,
                 uint64_t window, uint64_t steps) {
   static crowd_t crowd;
-  crowd = (crowd_t){.seed = capacity + unit, .policy = policy, .unit = unit};
+  crowd = (crowd_t){.seed = capacity + unit,
+                    .timeout = 4 * TEST_SECOND,
+                    .policy = policy,
+                    .unit = unit,
+                    .seats = TEST_CROWD_MAX};
+  resumed = 0;
   test_bench_open(&crowd.bench, capacity, unit);
   crowd.capacity = weir_log_capacity(crowd.bench.log);
-  crowd.timeout = 4 * TEST_SECOND;
   weir_fanout_options_t options = test_bench_options(&crowd.bench);
   options.window = window;
   options.window_is_zero = window == 0;
@@ -241,19 +184,10 @@ static void run(weir_slow_policy_t policy, uint32_t unit, size_t capacity,
   check_counters(&crowd);
   CHECK(crowd.received > 50 * crowd.capacity);
   if (policy == WEIR_SLOW_SKIP) CHECK(crowd.skipped > 50 * crowd.capacity);
-  if (policy == WEIR_SLOW_PAUSE) CHECK(crowd.resumed > 10);
+  if (policy == WEIR_SLOW_PAUSE) CHECK(resumed > 10);
   CHECK(crowd.gone[WEIR_END_STALLED] > 0 || policy == WEIR_SLOW_DISCONNECT);
   CHECK(crowd.gone[WEIR_END_LAG] > 0 || policy == WEIR_SLOW_PAUSE);
-  if (getenv("WEIR_VERBOSE") != NULL) {
-    fprintf(stderr, "policy %d unit %u: %" PRIu64 " joined, ", policy, unit,
-            crowd.joined);
-    for (int i = 0; i < WEIR_END_REASONS; i++)
-      fprintf(stderr, "%s %" PRIu64 " ",
-              weir_end_reason_name((weir_end_reason_t)i), crowd.gone[i]);
-    fprintf(stderr,
-            "received %" PRIu64 " skipped %" PRIu64 " held %" PRIu64 "\n",
-            crowd.received, crowd.skipped, crowd.resumed);
-  }
+  if (test_crowd_print(&crowd)) fprintf(stderr, " held %" PRIu64 "\n", resumed);
   test_bench_close(&crowd.bench);
 }
 

@@ -20,7 +20,7 @@ static void test_create(void) {
   CHECK_EQ(weir_fanout_create(NULL, &fanout, &good), WEIR_EOPTION);
   CHECK_EQ(weir_fanout_create(&bench.loop, &fanout, NULL), WEIR_EOPTION);
   options = good;
-  options.size--;
+  options.size = offsetof(weir_fanout_options_t, landing) - 1;
   CHECK_EQ(create(options), WEIR_EOPTION);
   options = good;
   options.log = NULL;

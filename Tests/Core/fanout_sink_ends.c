@@ -27,7 +27,7 @@ static void close_sink(void *context, int fd, int clean) {
   CHECK_EQ(close(fd), 0);
 }
 
-static const weir_sink_t deadly = {deadly_write, close_sink};
+static const weir_sink_t deadly = {.write = deadly_write, .close = close_sink};
 
 static void test_takes(int64_t result, int whole) {
   test_bench_open(&bench, 65536, 4);

@@ -202,7 +202,8 @@ static inline void test_sink_close(void *context, int fd, int clean) {
   CHECK_EQ(close(fd), 0);
 }
 
-static const weir_sink_t test_sink_calls = {test_sink_write, test_sink_close};
+static const weir_sink_t test_sink_calls = {.write = test_sink_write,
+                                            .close = test_sink_close};
 
 /* What holds of a listener at any time. */
 static inline void test_check_account(const test_sink_t *sink,

@@ -45,6 +45,28 @@ static void test_stalled(void) {
   test_bench_close(&bench);
 }
 
+/* Another timeout holds for those who are stalled already; 0 is the default. */
+static void test_set_timeout(void) {
+  test_sink_t stalled;
+  open_bench(WEIR_SLOW_SKIP);
+  test_join(&bench, &stalled);
+  stalled.appetite = 5 * WRITE;
+  for (int i = 0; i < 250; i++)
+    play();
+  weir_fanout_set_timeout(bench.fanout, 0);
+  play();
+  CHECK(!stalled.ended);
+  weir_fanout_set_timeout(bench.fanout, 6 * TEST_SECOND);
+  while (!stalled.ended) {
+    play();
+    CHECK(test_now - began < 10 * TEST_SECOND);
+  }
+  CHECK_EQ(stalled.reason, WEIR_END_STALLED);
+  CHECK(test_now - stalled.last_bite >= 6 * TEST_SECOND);
+  CHECK(test_now - stalled.last_bite <= 6 * TEST_SECOND + 20 * TEST_MS);
+  test_bench_close(&bench);
+}
+
 /* Some bytes every second, but never as many as are written. */
 static void test_trickler(void) {
   test_sink_t sink;
@@ -174,6 +196,7 @@ static void test_preamble(void) {
 
 int main(void) {
   test_stalled();
+  test_set_timeout();
   test_trickler();
   test_lucky_trickler();
   test_comes_back();

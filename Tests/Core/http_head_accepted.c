@@ -47,6 +47,12 @@ static const http_head_case_t cases[] = {
            "SOURCE /vinyl.wav 1.0 close\n"
            "Authorization=Basic c291cmNlOmhhY2ttZQ==\n"
            "Content-Type=audio/wav\n"),
+    ACCEPT("Icecast's SOURCE in its own version",
+           "SOURCE /vinyl ICE/1.0\r\n"
+           "ice-name: Vinyl\r\n"
+           "\r\n",
+           "SOURCE /vinyl 1.0 close\n"
+           "ice-name=Vinyl\n"),
     ACCEPT("an upload that waits to be told to go on",
            "PUT /live/vinyl HTTP/1.1\r\n"
            "host: radio.example\r\n"

@@ -119,9 +119,9 @@ static void test_lateness(void) {
 
 /* Members come and go by the thousand, turned on time: nobody waits longer
  * than a window, and no slot is fuller than a burst. */
-static void test_balance(void) {
+static void test_balance(uint64_t window, uint32_t full) {
   static weir__phase_t phase;
-  uint64_t window = 100000000;
+  memset(members, 0, sizeof members);
   weir__phase_init(&phase, window);
   uint64_t seed = 99, now = START;
   uint32_t count = 0;
@@ -149,7 +149,7 @@ static void test_balance(void) {
     for (uint32_t k = 0; k < count; k++)
       CHECK(now - members[k].served <= window);
     if (phase.count < WEIR__PHASE_SLOTS)
-      CHECK(phase.members <= phase.count * WEIR__PHASE_FULL);
+      CHECK(phase.members <= phase.count * full);
   }
   CHECK(count < 1000);
   /* Down to nobody: one slot again. */
@@ -165,6 +165,8 @@ static void test_balance(void) {
 int main(void) {
   test_no_drift();
   test_lateness();
-  test_balance();
+  test_balance(WEIR__PHASE_LONG - 1, WEIR__PHASE_FULL);
+  test_balance(WEIR__PHASE_LONGEST - 1, WEIR__PHASE_FULL_LONG);
+  test_balance(WEIR__PHASE_LONGEST, WEIR__PHASE_FULL_LONGEST);
   return 0;
 }

@@ -126,7 +126,7 @@ static void compared(void *context, int fd, int clean) {
   close(fd);
 }
 
-static const weir_sink_t comparing = {compare, compared};
+static const weir_sink_t comparing = {.write = compare, .close = compared};
 
 static void open_fanout(size_t capacity, weir_slow_policy_t policy) {
   test_source_start(&test, capacity, 4);

@@ -42,7 +42,7 @@ static void test_sizes(int kind) {
   weir_source_options_t options = test_source_options(&test);
   check(0, kind, &options);
   check(WEIR_EOPTION, kind, NULL);
-  options.size = sizeof options - 1;
+  options.size = offsetof(weir_source_options_t, track) - 1;
   check(WEIR_EOPTION, kind, &options);
   options.size = 0;
   check(WEIR_EOPTION, kind, &options);

@@ -34,6 +34,46 @@ struct AccessTests {
         }
     }
 
+    @Test("who left a station is told to whoever has the token, and to nobody else")
+    func ends() throws {
+        try Daemon.run { weir in
+            let target = "/live/demo/ends"
+            for fields in [[], ["Authorization: Bearer x"]] {
+                let reply = try weir.request("GET", target, fields)
+                #expect(reply.status == 401 && !reply.text.contains("127.0.0.1"), "\(fields)")
+            }
+            let bearer = "Authorization: Bearer \(try weir.token)"
+            #expect(try weir.request("GET", target, [bearer, "Origin: http://elsewhere.example"]).status == 403)
+            #expect(try weir.order("GET", "/live/nobody/ends").code == "NO_STATION")
+            #expect(try weir.order("GET", target).json?["ends"]?.items?.isEmpty == true)
+
+            let (first, _) = try weir.listen("/live/demo.wav?warm=0")
+            _ = try first.receive(20_000)
+            first.reset()
+            try eventually("it has left") { try weir.station("demo")["ends"]?["closed"]?.integer == 1 ? true : nil }
+            let (second, _) = try weir.listen("/stream")
+            let id = try #require(try weir.station("demo")["listeners"]?[0]?["id"]?.integer)
+            #expect(try weir.order("DELETE", "/live/demo/listeners/\(id)").status == 204)
+            _ = try second.receiveAll()
+            let reply = try weir.order("GET", target)
+            #expect(reply["Cache-Control"] == "no-store" && reply.json?["limit"]?.integer == 50)
+            let ends = try #require(reply.json?["ends"]?.items)
+            #expect(ends.map { $0["reason"]?.text } == ["kicked", "closed"], "the newest first")
+            #expect(ends.map { $0["path"]?.text } == ["/stream", "/live/demo.wav"])
+            #expect(ends.first?["id"]?.integer == id)
+            for end in ends {
+                #expect(end["address"]?.text?.hasPrefix("127.0.0.1:") == true)
+                #expect(end["until"]?.text ?? "" >= end["since"]?.text ?? "?")
+                #expect(end["seconds"]?.number != nil && end["skipped_bytes"]?.integer == 0)
+            }
+            #expect(ends.last?["sent_bytes"]?.integer ?? 0 >= 20_000 - 44 - 1024)
+            let counts = try #require(try weir.station("demo")["ends"])
+            #expect(
+                ["closed", "kicked", "lag", "stalled", "shutdown", "error"].map { counts[$0]?.integer }
+                    == [1, 1, 0, 0, 0, 0])
+        }
+    }
+
     @Test("the token is made at the first start, for its owner only, and stays")
     func tokenFile() throws {
         let scratch = try Scratch()

@@ -57,24 +57,22 @@ struct ShutdownTests {
     func grace() throws {
         try Daemon.run(
             """
-            shutdown: { grace: 2 }
+            shutdown: { grace: 4 }
             live:
               stations:
                 - name: child
                   source: { kind: exec, command: [sh, -c, "trap '' INT TERM; \(SupervisionTests.playing)"] }
                 - name: tone
                   source: { kind: tone }
-            """, environment: ["WEIR_SHUTDOWN_GRACE": "2"]
+            """, environment: ["WEIR_SHUTDOWN_GRACE": "4"]
         ) { weir in
             try weir.wait("child", is: "live")
             let stalled = try weir.listen("/live/tone", receiveBuffer: 4096).client
             let half = try weir.client()
             try half.send("POST /live/tone/start HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n")
             let family = ProcessTable.descendants(of: weir.process.pid)
-            let began = Pace.now
+            // Two seconds after the grace it would end itself, with another code.
             #expect(try weir.end(SIGTERM) == .code(0))
-            // Ended within the grace; the rest is for the machine's other work.
-            #expect(Double(Pace.now - began) / 1e9 < 2 + (Pace.isSanitized ? 5 : 1.5))
             try eventually("the child has gone") { family.allSatisfy(ProcessTable.hasEnded) ? true : nil }
             stalled.close()
             half.close()
@@ -86,7 +84,7 @@ struct ShutdownTests {
         try Daemon.run { weir in
             let client = try weir.listen("/live/demo").client
             weir.process.signal(SIGHUP)
-            try weir.event("not reloaded: restart to apply a configuration")
+            try weir.event("configuration applied")
             #expect(try client.receive(96_000).count == 96_000)
         }
     }
@@ -105,11 +103,9 @@ struct ShutdownTests {
             let children = ProcessTable.children(of: weir.process.pid).map(\.pid)
             weir.process.signal(SIGTERM)
             try weir.event("shutting down")
-            let began = Pace.now
             let exit = try weir.end(signal)
             #expect(exit != .code(0))
-            // The child alone would have taken four seconds.
-            #expect(Double(Pace.now - began) / 1e9 < 3)
+            #expect(weir.events("exiting at once").count == 1 && weir.events("stopped").isEmpty)
             try eventually("the child has gone") { children.allSatisfy(ProcessTable.hasEnded) ? true : nil }
         }
     }

@@ -143,7 +143,7 @@ struct SupervisionTests {
             }
             let began = Pace.now
             #expect(try weir.order("POST", "/live/child/stop").json?["state"]?.text == "stopped")
-            try eventually("all of them have gone", within: 15) {
+            try eventually("all of them have gone") {
                 family.allSatisfy(ProcessTable.hasEnded) ? true : nil
             }
             // SIGINT, two seconds, SIGTERM, two seconds, SIGKILL.

@@ -148,32 +148,32 @@ struct AccessTests {
             unlink(path)
             rmdir(directory)
         }
-        #expect(throws: CoreError.noEntry) { try AdminToken.read(path) }
-        let token = try AdminToken.readOrCreate(path)
+        #expect(throws: CoreError.noEntry) { try SecretFile.read(path) }
+        let token = try SecretFile.readOrCreate(path)
         #expect(token.wholeMatch(of: /[0-9a-f]{64}/) != nil)
-        #expect(try AdminToken.readOrCreate(path) == token)
+        #expect(try SecretFile.readOrCreate(path) == token)
         var info = stat()
         #expect(stat(path, &info) == 0)
         #expect(info.st_mode & 0o777 == 0o600)
-        #expect(try AdminToken.generate() != token)
+        #expect(try SecretFile.generate() != token)
         try LoopFile.writeNow(path, Array("  given \nsecond line\n".utf8))
-        #expect(try AdminToken.read(path) == "given")
+        #expect(try SecretFile.read(path) == "given")
         try LoopFile.writeNow(path, Array("\n".utf8))
-        #expect(try AdminToken.read(path) == nil)
+        #expect(try SecretFile.read(path) == nil)
         #expect(chmod(path, 0o600) == 0)
-        #expect(throws: AdminToken.Unusable.short(characters: 0)) { try AdminToken.readOrCreate(path) }
+        #expect(throws: SecretFile.Unusable.short(characters: 0)) { try SecretFile.readOrCreate(path) }
         try LoopFile.writeNow(path, Array("fifteen letters\n".utf8), mode: 0o600)
-        let short = #expect(throws: AdminToken.Unusable.self) { try AdminToken.readOrCreate(path) }
+        let short = #expect(throws: SecretFile.Unusable.self) { try SecretFile.readOrCreate(path) }
         #expect(short?.description.contains("has 15 characters; expected 16 or more") == true)
         try LoopFile.writeNow(path, Array("sixteen letters!\n".utf8), mode: 0o600)
-        #expect(try AdminToken.readOrCreate(path) == "sixteen letters!")
+        #expect(try SecretFile.readOrCreate(path) == "sixteen letters!")
         for mode: mode_t in [0o640, 0o604, 0o620] {
             #expect(chmod(path, mode) == 0)
-            let exposed = #expect(throws: AdminToken.Unusable.self) { try AdminToken.readOrCreate(path) }
+            let exposed = #expect(throws: SecretFile.Unusable.self) { try SecretFile.readOrCreate(path) }
             #expect(exposed?.description.contains("mode 0\(String(mode, radix: 8))") == true)
             #expect(exposed?.description.contains("expected 0600") == true)
         }
-        #expect(throws: CoreError.noEntry) { try AdminToken.readOrCreate(directory + "/none/token") }
+        #expect(throws: CoreError.noEntry) { try SecretFile.readOrCreate(directory + "/none/token") }
     }
 
     @Test("secrets compare equal only when they are")

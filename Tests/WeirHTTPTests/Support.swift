@@ -82,12 +82,12 @@ final class Flag: Sendable {
     }
 }
 
-/// Waits until something outside has made `condition` true; five seconds at most.
+/// Waits until something outside has made `condition` true; two minutes at most.
 @LoopActor
 func eventually(_ what: Comment, _ condition: @LoopActor () -> Bool, location: SourceLocation = #_sourceLocation)
     async throws
 {
-    let end = LoopClock.monotonic.deadline(after: 5)
+    let end = LoopClock.monotonic.deadline(after: 120)
     while !condition() {
         guard LoopClock.monotonic.now < end else {
             Issue.record(what, sourceLocation: location)
@@ -95,6 +95,19 @@ func eventually(_ what: Comment, _ condition: @LoopActor () -> Bool, location: S
         }
         try await LoopClock.monotonic.sleep(for: 0.001)
     }
+}
+
+/// Sends everything, however long that takes; false when the other side has gone.
+func sendAll(_ bytes: [UInt8], to descriptor: Int32) -> Bool {
+    var done = 0
+    while done < bytes.count {
+        let count = bytes.withUnsafeBytes {
+            Glibc.send(descriptor, $0.baseAddress! + done, $0.count - done, Int32(MSG_NOSIGNAL))
+        }
+        if count <= 0 { return false }
+        done += count
+    }
+    return true
 }
 
 /// A client that blocks, on one connection.
@@ -156,17 +169,7 @@ final class Client: @unchecked Sendable {
     deinit { Glibc.close(descriptor) }
 
     @discardableResult
-    func send(_ bytes: [UInt8]) -> Bool {
-        var done = 0
-        while done < bytes.count {
-            let count = bytes.withUnsafeBytes {
-                Glibc.send(descriptor, $0.baseAddress! + done, $0.count - done, Int32(MSG_NOSIGNAL))
-            }
-            if count <= 0 { return false }
-            done += count
-        }
-        return true
-    }
+    func send(_ bytes: [UInt8]) -> Bool { sendAll(bytes, to: descriptor) }
 
     @discardableResult
     func send(_ text: String) -> Bool { send(Array(text.utf8)) }

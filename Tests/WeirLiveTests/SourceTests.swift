@@ -28,6 +28,21 @@ import WeirLoop
         return options
     }
 
+    /// A station that reads a named pipe.
+    private func withPipe(
+        _ change: (inout StationOptions) -> Void = { _ in }, clock: LoopClock = .manual(),
+        _ body: @escaping @LoopActor (Station, Journal, LoopClock, _ pipe: String) async throws -> Void
+    ) throws {
+        try withDirectory { directory in
+            let pipe = "\(directory)/pipe"
+            #expect(mkfifo(pipe, 0o600) == 0)
+            var options = StationOptions(name: "demo")
+            options.source = .fifo(path: pipe)
+            change(&options)
+            try withStation(options, clock: clock) { try await body($0, $1, $2, pipe) }
+        }
+    }
+
     private func wav(_ format: PCMFormat, _ samples: [UInt8]) -> [UInt8] { WAVHeader.endless(format) + samples }
 
     // MARK: Children
@@ -207,30 +222,24 @@ import WeirLoop
     }
 
     @Test func `another format on a running station is an error that names both`() throws {
-        try withDirectory { directory in
-            let pipe = "\(directory)/pipe"
-            #expect(mkfifo(pipe, 0o600) == 0)
-            var options = StationOptions(name: "demo")
-            options.source = .fifo(path: pipe)
-            try withStation(options, clock: .monotonic) { station, journal, _ in
-                station.begin()
-                await LoopActor.settle()
-                let writer = open(pipe, O_WRONLY | O_CLOEXEC)
-                #expect(write(writer, WAVHeader.endless(PCMFormat()) + [0, 0, 0, 0], 48) == 48)
-                try await eventually("it is live") { station.state == .live }
-                close(writer)
-                try await eventually("it waits for the next writer") { station.state == .starting }
-                let second = open(pipe, O_WRONLY | O_CLOEXEC)
-                let other = WAVHeader.endless(PCMFormat(sample: .s16le, rate: 8000, channels: 1)) + [0, 0]
-                #expect(write(second, other, other.count) == other.count)
-                try await eventually("it has failed") { station.state == .failed }
-                close(second)
-                #expect(
-                    station.supervision.lastError
-                        == "\(pipe): the source changed its format from s16le 48000 Hz 2 ch to s16le 8000 Hz 1 ch")
-                #expect(station.format == .pcm(PCMFormat()))
-                #expect(journal.delays.count == 1)
-            }
+        try withPipe(clock: .monotonic) { station, journal, _, pipe in
+            station.begin()
+            await LoopActor.settle()
+            let writer = open(pipe, O_WRONLY | O_CLOEXEC)
+            #expect(write(writer, WAVHeader.endless(PCMFormat()) + [0, 0, 0, 0], 48) == 48)
+            try await eventually("it is live") { station.state == .live }
+            close(writer)
+            try await eventually("it waits for the next writer") { station.state == .starting }
+            let second = open(pipe, O_WRONLY | O_CLOEXEC)
+            let other = WAVHeader.endless(PCMFormat(sample: .s16le, rate: 8000, channels: 1)) + [0, 0]
+            #expect(write(second, other, other.count) == other.count)
+            try await eventually("it has failed") { station.state == .failed }
+            close(second)
+            #expect(
+                station.supervision.lastError
+                    == "\(pipe): the source changed its format from s16le 48000 Hz 2 ch to s16le 8000 Hz 1 ch")
+            #expect(station.format == .pcm(PCMFormat()))
+            #expect(journal.delays.count == 1)
         }
     }
 
@@ -243,11 +252,12 @@ import WeirLoop
             try LoopFile.writeNow(path, samples)
             try withStation(file(path, loop: false), clock: .monotonic) { station, journal, _ in
                 station.begin()
-                try await eventually("it is live") { station.state == .live }
                 let pair = try SocketPair()
+                // Waits for its first byte; it is over in a tenth of a second.
                 let seat = try await station.join(.own, warm: .max, address: "x", path: "/")
                 _ = try station.attach(seat, descriptor: pair.station)
-                try await eventually("it has ended") { station.state == .stopped }
+                try await eventually("its listener has left") { !journal.left.isEmpty }
+                #expect(station.state == .stopped)
                 let (bytes, isOver) = pair.read()
                 #expect(isOver)
                 #expect(bytes == samples)
@@ -285,113 +295,85 @@ import WeirLoop
     }
 
     @Test func `writers of a pipe come and go`() throws {
-        try withDirectory { directory in
-            let pipe = "\(directory)/pipe"
-            #expect(mkfifo(pipe, 0o600) == 0)
-            var options = StationOptions(name: "demo")
-            options.source = .fifo(path: pipe)
-            options.format = .raw
-            try withStation(options, clock: .monotonic) { station, journal, clock in
-                station.begin()
-                #expect(station.state == .starting)
-                for writer in 1...5 {
-                    let descriptor = open(pipe, O_WRONLY | O_CLOEXEC)
-                    #expect(descriptor >= 0)
-                    #expect(write(descriptor, "abcde", 5) == 5)
-                    close(descriptor)
-                    try await eventually("it was read") { station.receivedBytes == UInt64(5 * writer) }
-                    try await eventually("it waits for the next") { station.state == .starting }
-                }
-                #expect(station.supervision.restarts == 0)
-                #expect(station.supervision.lastError == nil)
-                #expect(journal.delays.isEmpty)
-                // Nobody writes: the loop sleeps.
-                let entries = LoopActor.entries
-                try await clock.sleep(for: 0.05)
-                #expect(LoopActor.entries - entries < 10)
+        try withPipe({ $0.format = .raw }, clock: .monotonic) { station, journal, clock, pipe in
+            station.begin()
+            #expect(station.state == .starting)
+            for writer in 1...5 {
+                let descriptor = open(pipe, O_WRONLY | O_CLOEXEC)
+                #expect(descriptor >= 0)
+                #expect(write(descriptor, "abcde", 5) == 5)
+                close(descriptor)
+                try await eventually("it was read") { station.receivedBytes == UInt64(5 * writer) }
+                try await eventually("it waits for the next") { station.state == .starting }
             }
+            #expect(station.supervision.restarts == 0)
+            #expect(station.supervision.lastError == nil)
+            #expect(journal.delays.isEmpty)
+            // Nobody writes: the loop sleeps.
+            let entries = LoopActor.entries
+            try await clock.sleep(for: 0.05)
+            #expect(LoopActor.entries - entries < 10)
         }
     }
 
     @Test func `a pipe that nobody writes refuses joiners after the start timeout`() throws {
-        try withDirectory { directory in
-            let pipe = "\(directory)/pipe"
-            #expect(mkfifo(pipe, 0o600) == 0)
-            var options = StationOptions(name: "demo")
-            options.source = .fifo(path: pipe)
-            options.startTimeout = 5
-            try withStation(options) { station, _, clock in
-                station.begin()
-                let joining = spawn { () -> JoinRefusal? in
-                    do throws(JoinRefusal) {
-                        _ = try await station.join(.wav, warm: nil, address: "x", path: "/")
-                        return nil
-                    } catch {
-                        return error
-                    }
+        try withPipe({ $0.startTimeout = 5 }) { station, _, clock, pipe in
+            station.begin()
+            let joining = spawn { () -> JoinRefusal? in
+                do throws(JoinRefusal) {
+                    _ = try await station.join(.wav, warm: nil, address: "x", path: "/")
+                    return nil
+                } catch {
+                    return error
                 }
-                await clock.advance(seconds: 4.9)
-                #expect(station.demand == 1)
-                await clock.advance(seconds: 0.2)
-                #expect(await joining.value == .silent(state: .starting, error: nil))
-                #expect(station.demand == 0)
-                #expect(station.seats.taken == 0)
             }
+            await clock.advance(seconds: 4.9)
+            #expect(station.demand == 1)
+            await clock.advance(seconds: 0.2)
+            #expect(await joining.value == .silent(state: .starting, error: nil))
+            #expect(station.demand == 0)
+            #expect(station.seats.taken == 0)
         }
     }
 
     @Test func `a source that stops delivering without being restartable is stalled until its next byte`() throws {
-        try withDirectory { directory in
-            let pipe = "\(directory)/pipe"
-            #expect(mkfifo(pipe, 0o600) == 0)
-            var options = StationOptions(name: "demo")
-            options.source = .fifo(path: pipe)
-            options.stallTimeout = 3
-            try withStation(options) { station, journal, clock in
-                station.begin()
-                let writer = open(pipe, O_WRONLY | O_CLOEXEC)
-                #expect(write(writer, "abcdabcdabcdabcd", 16) == 16)
-                try await eventually("it is live") { station.state == .live }
-                await clock.advance(seconds: 3.1)
-                #expect(station.state == .stalled)
-                #expect(write(writer, "abcd", 4) == 4)
-                try await eventually("it was read") { station.receivedBytes == 20 }
-                await clock.advance(seconds: 1)
-                #expect(station.state == .live)
-                #expect(journal.states == [.starting, .live, .stalled, .live])
-                close(writer)
-            }
+        try withPipe({ $0.stallTimeout = 3 }) { station, journal, clock, pipe in
+            station.begin()
+            let writer = open(pipe, O_WRONLY | O_CLOEXEC)
+            #expect(write(writer, "abcdabcdabcdabcd", 16) == 16)
+            try await eventually("it is live") { station.state == .live }
+            await clock.advance(seconds: 3.1)
+            #expect(station.state == .stalled)
+            #expect(write(writer, "abcd", 4) == 4)
+            try await eventually("it was read") { station.receivedBytes == 20 }
+            await clock.advance(seconds: 1)
+            #expect(station.state == .live)
+            #expect(journal.states == [.starting, .live, .stalled, .live])
+            close(writer)
         }
     }
 
     @Test func `a pipe whose writer stays away is stalled until the next one writes`() throws {
-        try withDirectory { directory in
-            let pipe = "\(directory)/pipe"
-            #expect(mkfifo(pipe, 0o600) == 0)
-            var options = StationOptions(name: "demo")
-            options.source = .fifo(path: pipe)
-            options.stallTimeout = 3
-            try withStation(options) { station, journal, clock in
-                station.begin()
-                await clock.advance(seconds: 3.1)
+        try withPipe({ $0.stallTimeout = 3 }) { station, journal, clock, pipe in
+            station.begin()
+            await clock.advance(seconds: 3.1)
+            #expect(station.state == .stalled)
+            for round in 1...2 {
+                let writer = open(pipe, O_WRONLY | O_CLOEXEC)
+                #expect(write(writer, "abcd", 4) == 4)
+                try await eventually("it is live") { station.state == .live }
+                #expect(station.receivedBytes == UInt64(4 * round))
+                close(writer)
+                try await eventually("it waits for the next") { station.state == .starting }
+                await clock.advance(seconds: 4.1)
                 #expect(station.state == .stalled)
-                for round in 1...2 {
-                    let writer = open(pipe, O_WRONLY | O_CLOEXEC)
-                    #expect(write(writer, "abcd", 4) == 4)
-                    try await eventually("it is live") { station.state == .live }
-                    #expect(station.receivedBytes == UInt64(4 * round))
-                    close(writer)
-                    try await eventually("it waits for the next") { station.state == .starting }
-                    await clock.advance(seconds: 4.1)
-                    #expect(station.state == .stalled)
-                    await clock.advance(seconds: 10)
-                    #expect(station.state == .stalled)
-                }
-                #expect(station.supervision.restarts == 0)
-                #expect(station.supervision.lastError == nil)
-                let round: [Supervision.State] = [.stalled, .live, .starting]
-                #expect(journal.states == [.starting] + round + round + [.stalled])
+                await clock.advance(seconds: 10)
+                #expect(station.state == .stalled)
             }
+            #expect(station.supervision.restarts == 0)
+            #expect(station.supervision.lastError == nil)
+            let round: [Supervision.State] = [.stalled, .live, .starting]
+            #expect(journal.states == [.starting] + round + round + [.stalled])
         }
     }
 

@@ -169,7 +169,8 @@ import WeirLoop
 
     @Test func `looking never starts a source`() throws {
         try withStation(tone { $0.autostart = .onDemand }) { station, _, _ in
-            let body = try station.look(.wav)
+            let (body, join) = try station.look(.wav)
+            #expect(join == nil)
             #expect(body.contentType == "audio/wav")
             #expect(station.state == .idle)
         }
@@ -256,26 +257,14 @@ import WeirLoop
     }
 
     @Test func `Swift is entered as often for a hundred listeners as for one`() throws {
-        func entries(_ count: Int) throws -> UInt64 {
+        func entries(_ count: Int) throws -> Double {
             var options = tone()
             options.listenersMax = 1000
-            nonisolated(unsafe) var entries: UInt64 = 0
-            try withStation(options, clock: .monotonic) { station, _, clock in
+            nonisolated(unsafe) var entries = 0.0
+            try withStation(options, clock: .monotonic) { station, _, _ in
                 station.begin()
                 try await eventually("it is live") { station.state == .live }
-                var pairs: [SocketPair] = []
-                for _ in 0..<count {
-                    let pair = try SocketPair()
-                    pairs.append(pair)
-                    _ = try station.attach(
-                        try await station.join(.own, warm: nil, address: "x", path: "/"), descriptor: pair.station)
-                }
-                try await clock.sleep(for: 0.05)
-                let before = (LoopActor.entries, station.counters.writes)
-                try await clock.sleep(for: 0.2)
-                entries = LoopActor.entries - before.0
-                #expect(station.counters.writes - before.1 >= UInt64(count * 3))
-                for pair in pairs { pair.close() }
+                entries = try await WeirLiveTests.entries(of: station, listeners: count)
             }
             return entries
         }

@@ -4,9 +4,11 @@ import Testing
 
 @Suite struct SupervisionTests {
     private func supervision(
-        _ autostart: StationOptions.Autostart = .always, restarts: Bool = true
+        _ autostart: StationOptions.Autostart = .always, restarts: Bool = true, comesByItself: Bool = false
     ) -> Supervision {
-        Supervision(autostart: autostart, linger: 10, traits: .init(restartsWhenSilent: restarts))
+        Supervision(
+            autostart: autostart, linger: 10,
+            traits: .init(restartsWhenSilent: restarts, comesByItself: comesByItself))
     }
 
     /// A source that has delivered since second 0.
@@ -16,6 +18,16 @@ import Testing
         _ = machine.handle(.bytes, at: 0)
         #expect(machine.state == .live)
         return machine
+    }
+
+    @Test func `a source that was put off is asked again no sooner, and after 30 seconds at the latest`() {
+        for (seconds, wait) in [(5.0, 5.0), (0, 0.5), (-1, 0.5), (1e9, 30)] {
+            var machine = supervision()
+            _ = machine.handle(.start, at: 0)
+            let effects = machine.handle(.ended(.putOff("later", seconds)), at: 1, random: 1)
+            #expect(effects == [.backoff(wait)], "\(seconds)")
+            #expect(machine.state == .failed && machine.lastError == "later")
+        }
     }
 
     @Test func `the state before anything happens`() {
@@ -145,6 +157,34 @@ import Testing
         #expect(machine.restarts == 0)
         #expect(machine.backoff.failures == 0)
         #expect(machine.lastError == nil)
+    }
+
+    @Test func `a client that sends is idle while it is away, and never failed`() {
+        var machine = supervision(restarts: false, comesByItself: true)
+        #expect(machine.handle(.writerCame, at: 0).isEmpty)
+        #expect(machine.state == .stopped)
+        #expect(machine.handle(.start, at: 0) == [.open])
+        #expect(machine.handle(.writerLeft, at: 0).isEmpty)
+        for visit in 1...3 {
+            let now = Double(visit) * 100
+            #expect(machine.state == .idle)
+            #expect(machine.isPromising)
+            #expect(machine.handle(.silence, at: now).isEmpty)
+            #expect(machine.handle(.bytes, at: now).isEmpty)
+            #expect(machine.state == .idle)
+            #expect(machine.handle(.writerCame, at: now).isEmpty)
+            #expect(machine.state == .starting)
+            if visit != 2 {
+                #expect(machine.handle(.bytes, at: now + 1) == [.admit])
+                #expect(machine.state == .live)
+            }
+            #expect(machine.handle(.writerLeft, at: now + 2).isEmpty)
+        }
+        #expect(machine.handle(.start, at: 500).isEmpty)
+        #expect(machine.handle(.stop, at: 501) == [.close, .refuse, .endListeners])
+        #expect(machine.handle(.writerCame, at: 501).isEmpty)
+        #expect(machine.state == .stopped)
+        #expect(machine.restarts == 0 && machine.backoff.failures == 0 && machine.lastError == nil)
     }
 
     @Test func `a pipe that never had a writer is stalled, and can be given up`() {
@@ -280,12 +320,12 @@ import Testing
     @Test func `whatever comes in whatever order, effects fit the state`() {
         var generator = SystemRandomNumberGenerator()
         let events: [Supervision.Event] = [
-            .start, .stop, .demand(0), .demand(1), .bytes, .silence, .writerLeft, .ended(.finished),
+            .start, .stop, .demand(0), .demand(1), .bytes, .silence, .writerLeft, .writerCame, .ended(.finished),
             .ended(.failed("x")), .ended(.exhausted("x")), .closed, .backoffDue, .lingerDue,
         ]
         for autostart in StationOptions.Autostart.allCases {
-            for restarts in [false, true] {
-                var machine = supervision(autostart, restarts: restarts)
+            for (restarts, comesByItself) in [(false, false), (true, false), (false, true)] {
+                var machine = supervision(autostart, restarts: restarts, comesByItself: comesByItself)
                 // What a station would have: a source between open and its end, timers that run.
                 var isOpen = false
                 var isClosing = false
@@ -294,7 +334,7 @@ import Testing
                 for step in 0..<5000 {
                     let event = events.randomElement(using: &generator)!
                     switch event {
-                    case .bytes, .silence, .writerLeft: if !isOpen { continue }
+                    case .bytes, .silence, .writerLeft, .writerCame: if !isOpen { continue }
                     case .ended where isOpen, .closed where isClosing:
                         isOpen = false
                         isClosing = false

@@ -1,4 +1,5 @@
 import Glibc
+import Synchronization
 import Testing
 import WeirLoop
 
@@ -72,16 +73,40 @@ struct SocketPair {
     func close() { Glibc.close(test) }
 }
 
-/// Waits until something outside of the loop has made `condition` true; ten seconds at most.
+/// Waits until something outside of the loop has made `condition` true; two minutes at most.
 @LoopActor
 func eventually(
     _ what: Comment, sourceLocation: SourceLocation = #_sourceLocation, _ condition: () -> Bool
 ) async throws {
-    let end = LoopClock.monotonic.deadline(after: 10)
+    let end = LoopClock.monotonic.deadline(after: 120)
     while !condition() {
         try #require(LoopClock.monotonic.now < end, what, sourceLocation: sourceLocation)
         try await LoopClock.monotonic.sleep(for: 0.002)
     }
+}
+
+/// Entries into Swift in a fifth of a second while a station plays to so many listeners, each of which is written to three
+/// times at least; that takes as long as it does on a busy machine.
+@LoopActor
+func entries(of station: Station, listeners count: Int) async throws -> Double {
+    var pairs: [SocketPair] = []
+    defer { for pair in pairs { pair.close() } }
+    for _ in 0..<count {
+        let pair = try SocketPair()
+        pairs.append(pair)
+        let seat = try await station.join(.own, warm: nil, address: "x", path: "/")
+        _ = try station.attach(seat, descriptor: pair.station)
+    }
+    let clock = LoopClock.monotonic
+    try await clock.sleep(for: 0.05)
+    let before = (entries: LoopActor.entries, writes: station.counters.writes)
+    let began = clock.now
+    let end = clock.deadline(after: 120)
+    repeat {
+        try await clock.sleep(for: 0.2)
+    } while station.counters.writes - before.writes < UInt64(count * 3) && clock.now < end
+    #expect(station.counters.writes - before.writes >= UInt64(count * 3))
+    return Double(LoopActor.entries - before.entries) / (Double(clock.now - began) / 0.2e9)
 }
 
 extension LoopClock {
@@ -114,4 +139,76 @@ func withDirectory<Value>(_ body: (String) throws -> Value) throws -> Value {
         rmdir(path)
     }
     return try body(path)
+}
+
+/// `WEIR_SCALE`: how many times as many steps the tests with random input make.
+let scale: Int = getenv("WEIR_SCALE").flatMap { Int(String(cString: $0)) }.map { max(1, $0) } ?? 1
+
+/// Random numbers that a seed brings back (Marsaglia's xorshift64*).
+struct Xorshift: RandomNumberGenerator {
+    private var state: UInt64
+
+    init(seed: UInt64) {
+        state = seed | 1
+    }
+
+    mutating func next() -> UInt64 {
+        state ^= state >> 12
+        state ^= state << 25
+        state ^= state >> 27
+        return state &* 2_685_821_657_736_338_717
+    }
+}
+
+/// The descriptors of this process that lead to somewhere below a path, gone or not.
+func descriptors(below path: String) -> [String] {
+    var target = [UInt8](repeating: 0, count: 4096)
+    return entries("/proc/self/fd").compactMap { name in
+        let count = target.withUnsafeMutableBytes {
+            readlink("/proc/self/fd/\(name)", $0.baseAddress!.assumingMemoryBound(to: CChar.self), $0.count)
+        }
+        let link = String(decoding: target.prefix(max(0, count)), as: UTF8.self)
+        return link.hasPrefix(path) ? link : nil
+    }
+}
+
+/// What a directory has in it, but for `.` and `..`.
+func entries(_ path: String) -> [String] {
+    guard let directory = opendir(path) else { return [] }
+    defer { closedir(directory) }
+    var names: [String] = []
+    while let entry = readdir(directory) {
+        let name = withUnsafeBytes(of: entry.pointee.d_name) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
+        if name != ".", name != ".." { names.append(name) }
+    }
+    return names.sorted()
+}
+
+/// Something that one thread sets and another looks at.
+final class Flag: Sendable {
+    private let value = Atomic<Bool>(false)
+
+    var isSet: Bool {
+        get { value.load(ordering: .acquiring) }
+        set { value.store(newValue, ordering: .releasing) }
+    }
+}
+
+/// A thread that runs a closure.
+final class Worker: @unchecked Sendable {
+    private var thread = pthread_t()
+    private let body: @Sendable () -> Void
+
+    init(_ body: @escaping @Sendable () -> Void) {
+        self.body = body
+        let status = pthread_create(
+            &thread, nil,
+            { context in
+                Unmanaged<Worker>.fromOpaque(context!).takeRetainedValue().body()
+                return nil
+            }, Unmanaged.passRetained(self).toOpaque())
+        precondition(status == 0)
+    }
+
+    func join() { pthread_join(thread, nil) }
 }

@@ -105,6 +105,20 @@ final class Recording: @unchecked Sendable {
         #endif
     }
 
+    @Test func checkSaysWhoMayListen() throws {
+        let directory = try TemporaryDirectory()
+        let file = try directory.write(
+            "weir.json",
+            """
+            { "data": "/d", "live": { "stations": [
+              { "name": "a", "access": "signed", "source": { "kind": "tone" } } ] } }
+            """)
+        let check = Self.run("check", file)
+        #expect(check.code == 0)
+        #expect(check.output.contains("  link key     generated into /d/link-key\n"))
+        #expect(check.output.contains("ring 1 MiB = 5.46 s; by signed links; at most 10 listeners"))
+    }
+
     @Test func checkPrintsTheCapsOfAValidFile() throws {
         let directory = try TemporaryDirectory()
         let file = try directory.write(
@@ -131,6 +145,30 @@ final class Recording: @unchecked Sendable {
                 """)
     }
 
+    @Test func checkPrintsWhatIsKeptOfATransportStream() throws {
+        let directory = try TemporaryDirectory()
+        let file = try directory.write(
+            "weir.json",
+            """
+            { "data": "/srv/weir", "limits": { "memory": "64MiB" }, "http": { "max_connections": 100 },
+              "live": { "stations": [ { "name": "tv", "format": "ts",
+                                        "source": { "kind": "udp", "address": "127.0.0.1:5004" } } ] } }
+            """)
+        let check = Self.run("check", file)
+        #expect(check.code == 0)
+        #expect(
+            check.output.hasSuffix(
+                """
+                  station      tv: udp, ts; ring 1 MiB; warm 6 s in 54 MiB of files at most; at most 10 listeners, \
+                send buffer 64 KiB each
+                  listeners    at most 10: stations 10, limits.listeners 1000, connections 100
+                  memory       rings 1 MiB, file buffers 2.8 MiB, listeners 20 KiB at most; limits.memory 64 MiB
+                  kernel       send buffers 640 KiB at most
+                  disk         warm caches 54 MiB at most, in /srv/weir/cache; cache.budget 2 GiB
+
+                """))
+    }
+
     @Test func checkPrintsEveryProblemAndFails() throws {
         let directory = try TemporaryDirectory()
         let file = try directory.write("weir.json", "{ \"dta\": 1,\n \"log\": { \"level\": 2 } }")
@@ -138,7 +176,7 @@ final class Recording: @unchecked Sendable {
         #expect(check.code == 1 && check.errors.isEmpty)
         #expect(
             check.output == """
-                \(file):1:3: dta: unknown key; expected listen, data, shutdown, log, auth, http, limits or live; \
+                \(file):1:3: dta: unknown key; expected listen, data, shutdown, log, auth, http, tls, limits, cache, live or storage; \
                 did you mean `data`?
                 \(file):2:20: log.level: "2" is unknown; expected debug, info, warning or error
                 \(file): 2 errors

@@ -78,7 +78,7 @@ import WeirLive
             let read = Self.read(text.joined(separator: "\n"))
             #expect(read.problems == [])
             #expect(Set(Self.paths).subtracting(read.given) == [])
-            #expect(read.configuration.stations.map(\.source.kind) == ["tone", "exec", "file"])
+            #expect(read.configuration.stations.map(\.source.kind) == ["tone", "exec", "file", "push", "http", "udp"])
         }
     #endif
 }

@@ -25,6 +25,10 @@ import WeirLoop
         "WEIR_AUTH_ADMIN_TOKEN": ("1234567890123456", { $0.auth.adminToken == Secret("1234567890123456") }),
         "WEIR_AUTH_ADMIN_TOKEN_FILE": ("/dev/null", { $0.auth.adminTokenFile == "/dev/null" }),
         "WEIR_AUTH_LINK_KEY": ("abcdefghijklmnop", { $0.auth.linkKey == Secret("abcdefghijklmnop") }),
+        "WEIR_AUTH_FORMER_LINK_KEY": (
+            "0123456789abcdef", { $0.auth.formerLinkKey == Secret("0123456789abcdef") }
+        ),
+        "WEIR_AUTH_FORMER_LINK_KEY_FILE": ("/dev/null", { $0.auth.formerLinkKeyFile == "/dev/null" }),
         "WEIR_AUTH_LINK_KEY_FILE": ("/dev/null", { $0.auth.linkKeyFile == "/dev/null" }),
         "WEIR_HTTP_MAX_CONNECTIONS": ("2000", { $0.server.maxConnections == 2000 }),
         "WEIR_HTTP_CONNECTIONS_PER_ADDRESS": ("5", { $0.server.connectionsPerAddress == 5 }),
@@ -35,8 +39,26 @@ import WeirLoop
         "WEIR_HTTP_TRUSTED_PROXIES": ("10.0.0.0/8,::1", { $0.server.trustedProxies == ["10.0.0.0/8", "::1"] }),
         "WEIR_HTTP_ALLOWED_HOSTS": ("radio.example.org", { $0.server.allowedHosts == ["radio.example.org"] }),
         "WEIR_HTTP_CORS": ("none", { $0.server.cors == "" }),
+        "WEIR_TLS_CERTIFICATE": ("cert.pem", { $0.server.tls.certificate == "cert.pem" }),
+        "WEIR_TLS_KEY": ("key.pem", { $0.server.tls.key == "key.pem" }),
         "WEIR_LIMITS_LISTENERS": ("100_000", { $0.limits.listeners == 100_000 }),
         "WEIR_LIMITS_MEMORY": ("100MB", { $0.limits.memory == 100_000_000 }),
+        "WEIR_CACHE_DIR": ("/var/cache/weir", { $0.cacheDirectory == "/var/cache/weir" }),
+        "WEIR_CACHE_BUDGET": ("3GiB", { $0.cache.budget == 3 << 30 }),
+        "WEIR_STORAGE_KIND": ("r2", { $0.storage.kind == .r2 }),
+        "WEIR_STORAGE_ACCOUNT": ("account", { $0.storage.account == "account" }),
+        "WEIR_STORAGE_BUCKET": ("media", { $0.storage.bucket == "media" }),
+        "WEIR_STORAGE_ACCESS_KEY_ID": ("id", { $0.storage.accessKeyID == "id" }),
+        "WEIR_STORAGE_SECRET_ACCESS_KEY": (
+            "0123456789abcdef", { $0.storage.secretAccessKey == Secret("0123456789abcdef") }
+        ),
+        "WEIR_STORAGE_SECRET_ACCESS_KEY_FILE": ("/dev/null", { $0.storage.secretAccessKeyFile == "/dev/null" }),
+        "WEIR_STORAGE_ENDPOINT": ("http://s3.local:9000", { $0.storage.endpoint == "http://s3.local:9000" }),
+        "WEIR_STORAGE_REGION": ("eu", { $0.storage.region == "eu" }),
+        "WEIR_STORAGE_PUBLIC_BASE_URL": (
+            "https://media.example.com", { $0.storage.publicBaseURL == "https://media.example.com" }
+        ),
+        "WEIR_STORAGE_CONNECTIONS": ("7", { $0.storage.connections == 7 }),
     ]
 
     /// Read from variables alone, before secrets are looked for.
@@ -167,6 +189,36 @@ import WeirLoop
         let file = try directory.write("weir.json", "{ \"auth\": { \"admin_token_file\": \"/nonexistent\" } }")
         let source = ConfigurationSource(file: file, environment: ["WEIR_AUTH_ADMIN_TOKEN": "0123456789abcdef"])
         #expect(source.load().configuration?.auth.adminToken == Secret("0123456789abcdef"))
+    }
+
+    /// Whoever wrote it has left: to wait for more could take for ever, and nothing would be an empty configuration.
+    @Test func aPipeIsNotReadAgain() throws {
+        let directory = try TemporaryDirectory()
+        let file = directory.path + "/weir.yml"
+        try #require(mkfifo(file, 0o600) == 0)
+        let outcome = ConfigurationSource(file: file).load(again: true)
+        #expect(outcome.configuration == nil)
+        #expect(outcome.lines == ["weir.yml: cannot be read again; expected a regular file"])
+        let token = ConfigurationSource(environment: ["WEIR_AUTH_ADMIN_TOKEN_FILE": file]).load(again: true)
+        #expect(token.configuration == nil)
+        #expect(token.errors.allSatisfy { $0.message.contains("cannot be read again") })
+        #expect(ConfigurationSource(file: "/nonexistent").load(again: true).configuration == nil)
+    }
+
+    @Test func certificatesOfAnOriginAreAFile() throws {
+        let directory = try TemporaryDirectory()
+        let pipe = directory.path + "/ca.pem"
+        try #require(mkfifo(pipe, 0o600) == 0)
+        let file = try directory.write(
+            "weir.json",
+            """
+            { "live": { "stations": [ { "name": "x", "source":
+                { "kind": "http", "url": "https://127.0.0.1/", "ca": "\(pipe)" } } ] } }
+            """)
+        let outcome = ConfigurationSource(file: file).load()
+        #expect(outcome.configuration == nil)
+        #expect(outcome.errors.map { $0.path } == ["live.stations[0].source.ca"])
+        #expect(outcome.errors.allSatisfy { $0.message.contains("is no file; expected certificates in PEM") })
     }
 
     // MARK: Exposure

@@ -103,6 +103,29 @@ import WeirLoop
         #expect(ConfigurationCaps(of: configuration).listeners == 0)
     }
 
+    @Test func warmCachesTakeTheirCeilingAndASegmentUntilTheBudgetIsSpent() {
+        var configuration = Configuration()
+        var station = StationOptions(name: "tv")
+        station.format = .ts
+        var fixed = station
+        fixed.warm.max = 8 << 20
+        var off = station
+        off.warm.seconds = 0
+        configuration.stations = [station, fixed, off, .demo]
+        var caps = ConfigurationCaps(of: configuration)
+        #expect(caps.stations.map(\.disk) == [54 << 20, 9 << 20, 0, 0])
+        #expect(caps.disk == 63 << 20)
+        #expect(caps.fileBuffers == 9 * 262_144 + 4 * 262_144)
+        configuration.cache.budget = 20 << 20
+        #expect(ConfigurationCaps(of: configuration).disk == 20 << 20)
+        // Each has a mebibyte and a segment, at the least.
+        configuration.cache.budget = 1 << 20
+        #expect(ConfigurationCaps(of: configuration).disk == 2 * (9 << 20) / 8)
+        configuration.stations = [off, .demo]
+        caps = ConfigurationCaps(of: configuration)
+        #expect(caps.disk == 0 && caps.fileBuffers == 0)
+    }
+
     @Test func controlGroupsAreLookedUpToTheRoot() {
         #expect(
             ProcessLimits.controlGroupFiles(of: "0::/system.slice/weir.service\n") == [

@@ -7,11 +7,11 @@ import WeirLoop
 @testable import Weir
 
 @Suite struct EngineTests {
-    private static let token = "0123456789abcdef0123456789abcdef"
+    static let token = "0123456789abcdef0123456789abcdef"
 
     /// An engine on a loop of its own and a port that was free, and `body` beside it.
-    private func withEngine(
-        _ change: (inout Configuration) -> Void = { _ in },
+    func withEngine(
+        _ change: (inout Configuration) -> Void = { _ in }, linkKey: String? = nil,
         _ body: @escaping @LoopActor (Engine, UInt16) async throws -> Void
     ) throws {
         var configuration = Configuration()
@@ -19,7 +19,7 @@ import WeirLoop
         change(&configuration)
         try LoopActor.runInTurn { [configuration] in
             let log = LogWriter(descriptor: -1)
-            let engine = try Engine(configuration, adminToken: Self.token, log: log)
+            let engine = try Engine(configuration, Secrets(adminToken: Self.token, linkKey: linkKey), log: log)
             try engine.start()
             do {
                 try await body(engine, engine.server.addresses[0].port)
@@ -32,13 +32,13 @@ import WeirLoop
         }
     }
 
-    private func stations(_ change: (inout [StationOptions]) -> Void) -> (inout Configuration) -> Void {
+    func stations(_ change: (inout [StationOptions]) -> Void) -> (inout Configuration) -> Void {
         var stations: [StationOptions] = []
         change(&stations)
         return { [stations] in $0.stations = stations }
     }
 
-    private static func ask(
+    static func ask(
         _ method: String, _ target: String, _ port: UInt16, fields: [String] = [], limit: Int = .max
     ) async -> Reply {
         await elsewhere {
@@ -47,7 +47,7 @@ import WeirLoop
         }
     }
 
-    private static let admin = ["Authorization: Bearer \(token)"]
+    static let admin = ["Authorization: Bearer \(token)"]
 
     @Test func `the list of stations has the shape that is promised`() throws {
         try withEngine { engine, port in
@@ -56,7 +56,8 @@ import WeirLoop
             #expect(reply.field("content-type") == "application/json")
             #expect(reply.field("access-control-allow-origin") == nil)
             let text = reply.text
-            #expect(text.hasPrefix(#"{"stations":[{"name":"demo","format":"pcm","state":""#))
+            let first = #""name":"demo","format":"pcm","kind":"tone","autostart":"always","access":"open","state":""#
+            #expect(text.hasPrefix(#"{"stations":[{"# + first))
             for key in ["position", "bitrate", "restarts", "last_error", "listeners"] {
                 #expect(text.contains("\"\(key)\":"), "\(key)")
             }
@@ -301,7 +302,7 @@ private let runWork: @convention(c) (UnsafeMutableRawPointer?) -> UnsafeMutableR
 
 /// Runs blocking code on a thread of its own, and waits for it without blocking the loop.
 @LoopActor
-private func elsewhere<Value: Sendable>(_ body: @escaping @Sendable () -> Value) async -> Value {
+func elsewhere<Value: Sendable>(_ body: @escaping @Sendable () -> Value) async -> Value {
     await withUnsafeContinuation { (continuation: UnsafeContinuation<Value, Never>) in
         let work = Unmanaged.passRetained(Work { continuation.resume(returning: body()) }).toOpaque()
         var thread = pthread_t()
@@ -311,12 +312,12 @@ private func elsewhere<Value: Sendable>(_ body: @escaping @Sendable () -> Value)
     }
 }
 
-/// Waits until something outside has made `condition` true; ten seconds at most.
+/// Waits until something outside has made `condition` true; two minutes at most.
 @LoopActor
-private func until(
+func until(
     sourceLocation: SourceLocation = #_sourceLocation, _ condition: @LoopActor () -> Bool
 ) async throws {
-    let end = LoopClock.monotonic.deadline(after: 10)
+    let end = LoopClock.monotonic.deadline(after: 120)
     while !condition() {
         try #require(LoopClock.monotonic.now < end, sourceLocation: sourceLocation)
         try await LoopClock.monotonic.sleep(for: 0.002)

@@ -31,7 +31,7 @@ import WeirHTTP
         #expect(five.status == .ok)
         let six = policy.judge(HealthSample(resident: 0, stations: [station(listeners: 5), station(listeners: 6)]))
         #expect(six.status == .degraded)
-        #expect(six.checks.last?.message == "vinyl has 6 listeners, alert at more than 5")
+        #expect(six.checks[4].message == "vinyl has 6 listeners, alert at more than 5")
     }
 
     @Test(arguments: Supervision.State.allCases)
@@ -43,6 +43,16 @@ import WeirHTTP
             #expect(status(health, "sources") == .degraded)
             #expect(health.checks[3].message == "vinyl is failed: exit status 1")
         }
+    }
+
+    @Test func `a warm cache that is off is degraded`() {
+        let policy = HealthPolicy(memoryLimit: 100 * mebibyte)
+        var off = station()
+        off.isWarmOff = true
+        let health = policy.judge(HealthSample(resident: 0, stations: [station(), off]))
+        #expect(status(health, "warm") == .degraded && health.status == .degraded)
+        #expect(health.checks.last?.message == "nothing is kept in files of vinyl")
+        #expect(status(policy.judge(HealthSample(resident: 0, stations: [station()])), "warm") == .ok)
     }
 
     /// A policy that has seen memory every ten seconds.
@@ -124,7 +134,7 @@ import WeirHTTP
         #expect(
             text.hasPrefix(
                 #"{"status":"ok","checks":[{"name":"memory","status":"ok","message":"50 MiB resident of 100 MiB"}"#))
-        #expect(health.checks.map(\.name) == ["memory", "memory_growth", "loop", "sources", "listeners"])
+        #expect(health.checks.map(\.name) == ["memory", "memory_growth", "loop", "sources", "listeners", "warm"])
     }
 
     @Test func `the resident size is the second number of statm, in pages`() throws {

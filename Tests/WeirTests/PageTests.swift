@@ -18,7 +18,7 @@ import WeirLoop
             #expect(policy != second.fields["Content-Security-Policy"])
             let nonce = try #require(policy.split(separator: "'nonce-").dropFirst().first?.prefix { $0 != "'" })
             #expect(nonce.count == 32)
-            #expect(!html.contains("NONCE"))
+            for mark in ["NONCE", "STYLE\n", "SCRIPT\n"] { #expect(!html.contains(mark), "\(mark)") }
             #expect(html.components(of: "<script").count == html.components(of: "<script nonce=\"\(nonce)\"").count)
             #expect(html.components(of: "<style").count == html.components(of: "<style nonce=\"\(nonce)\"").count)
             #expect(policy.hasPrefix("default-src 'none'"))
@@ -32,11 +32,12 @@ import WeirLoop
             let html = Page.html
             for word in [
                 "http://", "https://", "//cdn", "@import", "innerHTML", "outerHTML", "document.write", "eval(",
-                " onclick", " style=", "insertAdjacentHTML",
+                " onclick", " style=", "insertAdjacentHTML", "setAttribute(\"on", "javascript:", "localStorage",
+                "document.cookie",
             ] {
                 #expect(!html.contains(word), "\(word)")
             }
-            #expect(html.utf8.count < 16384)
+            #expect(html.utf8.count < 49152)
         }
     }
 
@@ -45,7 +46,8 @@ import WeirLoop
             let html = Page.html
             for part in [
                 "<html lang=\"en\">", "aria-label", "role=\"status\"", ":focus-visible",
-                "prefers-color-scheme: dark", "<main>", "<label for=\"volume\">", "name=\"viewport\"",
+                "prefers-color-scheme: dark", "<main>", "<label for=\"volume\">", "name=\"viewport\"", "role=\"alert\"",
+                "<label for=\"token\">",
             ] {
                 #expect(html.contains(part), "\(part)")
             }

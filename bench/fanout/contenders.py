@@ -198,6 +198,30 @@ class OldShape(PipeFed):
         self.start_fed(["node", Path(__file__).with_name("old-shape.js")])
 
 
+def icecast_configuration(port, directory, limits):
+    """What icecast2 reads, for one that listens on a port of loopback and logs into a directory."""
+    owner = "<changeowner><user>icecast2</user><group>icecast</group></changeowner>" if os.geteuid() == 0 else ""
+    return f"""<icecast>
+  <limits>
+    {limits}
+  </limits>
+  <authentication>
+    <source-password>hackme</source-password><relay-password>hackme</relay-password>
+    <admin-user>admin</admin-user><admin-password>hackme</admin-password>
+  </authentication>
+  <hostname>localhost</hostname>
+  <listen-socket><port>{port}</port><bind-address>127.0.0.1</bind-address></listen-socket>
+  <fileserve>0</fileserve>
+  <paths>
+    <basedir>/usr/share/icecast2</basedir><logdir>{directory}</logdir>
+    <webroot>/usr/share/icecast2/web</webroot><adminroot>/usr/share/icecast2/admin</adminroot>
+  </paths>
+  <logging><accesslog>access.log</accesslog><errorlog>error.log</errorlog><loglevel>2</loglevel></logging>
+  <security><chroot>0</chroot>{owner}</security>
+</icecast>
+"""
+
+
 class Icecast(Contender):
     """Icecast as Debian ships it, with the limits raised and no burst."""
 
@@ -226,29 +250,13 @@ class Icecast(Contender):
         wait_for("the mount", lambda: http_status(self.url) == 200)
 
     def configuration(self, port):
-        clients = self.stream.listeners + 50
-        owner = "<changeowner><user>icecast2</user><group>icecast</group></changeowner>" if os.geteuid() == 0 else ""
-        return f"""<icecast>
-  <limits>
-    <clients>{clients}</clients><sources>2</sources><queue-size>1048576</queue-size>
+        return icecast_configuration(
+            port,
+            self.directory,
+            f"""<clients>{self.stream.listeners + 50}</clients><sources>2</sources><queue-size>1048576</queue-size>
     <client-timeout>30</client-timeout><header-timeout>15</header-timeout><source-timeout>10</source-timeout>
-    <burst-on-connect>0</burst-on-connect><burst-size>0</burst-size>
-  </limits>
-  <authentication>
-    <source-password>hackme</source-password><relay-password>hackme</relay-password>
-    <admin-user>admin</admin-user><admin-password>hackme</admin-password>
-  </authentication>
-  <hostname>localhost</hostname>
-  <listen-socket><port>{port}</port><bind-address>127.0.0.1</bind-address></listen-socket>
-  <fileserve>0</fileserve>
-  <paths>
-    <basedir>/usr/share/icecast2</basedir><logdir>{self.directory}</logdir>
-    <webroot>/usr/share/icecast2/web</webroot><adminroot>/usr/share/icecast2/admin</adminroot>
-  </paths>
-  <logging><accesslog>access.log</accesslog><errorlog>error.log</errorlog><loglevel>2</loglevel></logging>
-  <security><chroot>0</chroot>{owner}</security>
-</icecast>
-"""
+    <burst-on-connect>0</burst-on-connect><burst-size>0</burst-size>""",
+        )
 
     def pids(self):
         return {"server": self.server.pid, "source": self.source.pid}

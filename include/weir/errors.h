@@ -19,6 +19,8 @@ WEIR_BEGIN_DECLS
   XX(EWAVHEADER, -20031, "a damaged WAV header")                      \
   XX(EWAVFORMAT, -20032, "a WAV sample format that is not supported") \
   XX(EFORMAT, -20033, "the format differs from the running stream's") \
+  XX(ENOTTS, -20034, "not a transport stream")                        \
+  XX(ENOPCR, -20035, "a transport stream without a clock (PCR)")      \
   XX(EHTTP, -20040, "not an HTTP/1.x request head")                   \
   XX(EHTTPTOOLARGE, -20041, "the request head is too large")          \
   XX(EHTTPTARGET, -20046, "the request target is too long")           \
@@ -26,6 +28,7 @@ WEIR_BEGIN_DECLS
   XX(EHTTPLENGTH, -20043, "conflicting or malformed message length")  \
   XX(EHTTPCODING, -20044, "a transfer coding that is not supported")  \
   XX(EHTTPHOST, -20045, "a missing, repeated or malformed Host")      \
+  XX(EHTTPBODY, -20047, "the body was cut short")                     \
   XX(ENOEXEC, -20050, "not a program this machine can execute")
 
 typedef enum {

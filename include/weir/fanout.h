@@ -13,8 +13,11 @@
  * Window 0 flushes at every write of the source instead; a window that is long
  * for the ring, when half of the ring has been written.
  *
- * A listener that falls behind everything the log keeps is dealt with by the
- * policy. Every skip and every end has a reason, is counted, and reported.
+ * A listener that is older than the ring is sent from the log's files, if it
+ * has any: what the page cache has at once, the rest when the disk's pool has
+ * read it. One that falls behind everything the log keeps, or that a disk which
+ * hangs keeps waiting for the timeout, is dealt with by the policy. Every skip
+ * and every end has a reason, is counted, and reported.
  */
 #ifndef WEIR_FANOUT_H
 #define WEIR_FANOUT_H
@@ -38,10 +41,14 @@ WEIR_BEGIN_DECLS
 #define WEIR_FANOUT_DEFAULT_TIMEOUT 30000000000ull /* ns: 30 s */
 #define WEIR_FANOUT_BURST_SENDS     128u    /* writes before the loop turns */
 #define WEIR_FANOUT_BURST_NS        500000u /* or this long: 0.5 ms */
-#define WEIR_FANOUT_PREAMBLE_MAX    1024u   /* bytes */
+#define WEIR_FANOUT_PREAMBLE_MAX    16384u  /* bytes */
 #define WEIR_FANOUT_LABEL_MAX       63u     /* bytes */
 #define WEIR_FANOUT_SEND_MAX        262144u /* bytes in one write */
 #define WEIR_FANOUT_NEWEST          UINT64_MAX
+#define WEIR_SINK_PIECES            32u /* pieces in one write */
+/* Bytes of body between two titles: what Icecast takes, and players know. */
+#define WEIR_ICY_INTERVAL     16000u
+#define WEIR_ICY_INTERVAL_MAX (1u << 24)
 
 typedef struct weir_fanout weir_fanout_t;
 
@@ -49,7 +56,8 @@ typedef struct weir_fanout weir_fanout_t;
 typedef enum weir_slow_policy {
   WEIR_SLOW_SKIP,       /* jumps to the newest unit; the loss is counted */
   WEIR_SLOW_DISCONNECT, /* is ended when it lags more than max_lag */
-  WEIR_SLOW_PAUSE       /* the source is held until it has caught up */
+  WEIR_SLOW_PAUSE       /* the source is held until it has caught up; files,
+                           which a disk may lose, are no reason to go on */
 } weir_slow_policy_t;
 
 /* Why a listener ended. */
@@ -67,16 +75,25 @@ typedef enum weir_end_reason {
 /*
  * Where a listener's bytes go.
  *
- * write  takes bytes without blocking and copies what it accepts before it
- *        returns; a count > 0, UV_EAGAIN when it can take none, or another
- *        negative error, which ends the listener. After UV_EAGAIN the next
- *        write is made when the descriptor is writable, or a window later.
+ * write  takes bytes without blocking, in `count` pieces (WEIR_SINK_PIECES at
+ *        most), and copies what it accepts before it returns; a count > 0,
+ *        UV_EAGAIN when it can take none, or another negative error, which ends
+ *        the listener. After UV_EAGAIN the next write is made when the
+ *        descriptor is writable, or a window later.
  * close  ends the stream and releases the context and the descriptor. With
  *        `clean` the peer must see an orderly end. Called once.
+ * flush  of a sink that may hold some of what it accepted (a record of TLS that
+ *        the socket cut): passes that on, ahead of anything else. 0 when it
+ *        holds nothing (any more), 1 when it passed on some and UV_EAGAIN when
+ *        it passed on nothing of what it holds, or another negative error. A
+ *        listener has caught up only when its sink holds nothing; while it
+ *        holds something it waits as after UV_EAGAIN. NULL: it holds nothing,
+ *        ever.
  */
 typedef struct weir_sink {
   int64_t (*write)(void *context, int fd, const struct iovec *iov, int count);
   void (*close)(void *context, int fd, int clean);
+  int (*flush)(void *context, int fd);
 } weir_sink_t;
 
 /* What is sent instead of the log's own bytes. */
@@ -112,6 +129,22 @@ typedef struct weir_fanout_counters {
   uint32_t listeners; /* now */
   uint32_t listeners_peak;
 } weir_fanout_counters_t;
+
+#define WEIR_LANDING_MAX 1024u /* bytes that one skip may inject */
+
+/*
+ * Where a listener lands that fell behind everything, for logs in which not
+ * every unit can be the next (a transport stream). Without one it is head.
+ */
+typedef struct weir_landing {
+  /* A unit boundary in [tail, head], head for anything else: UINT64_MAX to wait
+   * for one, with nothing sent meanwhile and no clock running. Required. */
+  uint64_t (*land)(void *context);
+  /* Bytes that this listener alone is sent before those at `position`: whole
+   * units, at most WEIR_LANDING_MAX; returns how many. They do not count as
+   * sent. May be NULL. */
+  size_t (*inject)(void *context, uint64_t position, uint8_t *bytes);
+} weir_landing_t;
 
 typedef struct weir_fanout_options {
   size_t size;
@@ -152,6 +185,10 @@ typedef struct weir_fanout_options {
   /* Shared with the other fan-outs of the loop; NULL: a burst of its own in
    * each turn. Outlives the fan-out. */
   weir_budget_t *budget;
+  /* Where listeners land that skip; NULL: at head. `landing_context` outlives
+   * the fan-out. */
+  const weir_landing_t *landing;
+  void *landing_context;
 } weir_fanout_options_t;
 
 /* UV_ENOMEM, UV_EMFILE, WEIR_EOPTION. */
@@ -161,7 +198,7 @@ WEIR_EXTERN WEIR_NODISCARD int weir_fanout_create(
 
 /* Ends every listener (WEIR_END_SHUTDOWN, orderly), all in this call, then
  * frees. `closed` (may be NULL) is called from the loop when no handle is left.
- * Sources on it are closed before. */
+ * Sources on it, and feeds from and to it, are closed before. */
 WEIR_EXTERN void weir_fanout_close(weir_fanout_t *fanout,
                                    void (*closed)(void *data));
 
@@ -178,6 +215,25 @@ typedef struct weir_listener_options {
   weir_transform_t transform;
   const char *label; /* for people: the peer's address. Copied, cut */
   void *data;
+  /* Until it has caught up with head it is sent `free` bytes of the log as fast
+   * as it takes them, and the rest at `pace` bytes a second, of which those of
+   * one second are saved up when it does not take them. It does not lag
+   * meanwhile. A skip ends this; while the source is held it rests. pace 0: all
+   * at once. */
+  uint64_t pace;
+  uint64_t free;
+  /* The body may be wrapped: bytes of the preamble that go out as they are, the
+   * head of a response, and what follows them belongs to the body already. */
+  size_t head_length;
+  /* A title after every so many bytes of the body, the ICY way: a byte 0 while
+   * it is the same, else the number of 16 byte blocks and StreamTitle='...';
+   * padded with zeros. WEIR_ICY_INTERVAL_MAX at most; 0: none. */
+  uint32_t icy_interval;
+  /* In chunks, titles included (RFC 9112 section 7.1): each write begins one,
+   * unless the socket left the last one open. In an orderly end the last chunk
+   * follows, if the socket takes it at once and no chunk is open: else the peer
+   * sees that the body was cut. */
+  int chunked;
 } weir_listener_options_t;
 
 /*
@@ -223,6 +279,26 @@ WEIR_EXTERN uint64_t weir_fanout_window(const weir_fanout_t *fanout);
 /* The stream's bytes a second, once known. */
 WEIR_EXTERN void weir_fanout_set_byte_rate(weir_fanout_t *fanout,
                                            uint64_t byte_rate);
+
+/* The lag that WEIR_SLOW_DISCONNECT tolerates, in bytes, once the stream's rate
+ * is known; 0: all that the log keeps. */
+WEIR_EXTERN void weir_fanout_set_max_lag(weir_fanout_t *fanout,
+                                         uint64_t max_lag);
+
+/* The nanoseconds without progress after which a listener is ended, at the next
+ * look at each; 0: the default. */
+WEIR_EXTERN void weir_fanout_set_timeout(weir_fanout_t *fanout,
+                                         uint64_t timeout);
+
+/*
+ * The stream's title from now on, UTF-8, for listeners with an icy_interval;
+ * NULL or "" says that there is none. Copied, cut at WEIR_ICY_TITLE_MAX bytes;
+ * control characters become spaces. A listener hears of it with the next title
+ * that is due. O(length). UV_ENOMEM, and the title stays.
+ */
+WEIR_EXTERN int weir_fanout_set_title(weir_fanout_t *fanout, const char *title);
+
+#define WEIR_ICY_TITLE_MAX 4065u /* bytes */
 
 /* Serves every slot that is due by the clock, and the policies. For tests
  * with a clock of their own; otherwise the loop does it. */

@@ -19,7 +19,7 @@
  *            brackets, with or without a port; never empty. When the target
  *            has an authority, the same.
  *   Length   at most INT64_MAX.
- *   Version  1.0 and 1.1.
+ *   Version  1.0 and 1.1; ICE/1.0 of Icecast's SOURCE counts as 1.0.
  *
  * A method is any token: one that is not known is for the server to answer
  * with 501 (RFC 9110 section 9.1).

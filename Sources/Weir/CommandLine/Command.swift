@@ -13,6 +13,8 @@ struct Command: Sendable {
     struct Argument: Sendable {
         var name: String
         var about: String
+        /// Behind all that are not.
+        var isOptional = false
     }
 
     var name: String
@@ -27,7 +29,7 @@ struct Command: Sendable {
 
     /// `weir serve [--config FILE] ...`, for the first line of its help.
     var usage: String {
-        var parts = ["weir", name] + arguments.map { $0.name }
+        var parts = ["weir", name] + arguments.map { $0.isOptional ? "[\($0.name)]" : $0.name }
         if options.contains(where: { $0.name != Command.help.name }) { parts.append("[options]") }
         return parts.joined(separator: " ")
     }
@@ -96,7 +98,7 @@ extension Command {
             }
             invocation.values[name, default: []].append(text)
         }
-        if !invocation.wantsHelp, invocation.arguments.count < arguments.count {
+        if !invocation.wantsHelp, invocation.arguments.count < arguments.count(where: { !$0.isOptional }) {
             throw UsageError(message: "missing \(arguments[invocation.arguments.count].name)")
         }
         return invocation

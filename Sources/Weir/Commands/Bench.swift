@@ -1,6 +1,6 @@
 /// `weir bench`: the microbenchmarks.
 enum Bench {
-    static let names = ["fanout", "loop"]
+    static let names = ["client", "fanout", "loop", "sign", "ts"]
 
     /// Runs what the arguments name, and returns the exit code.
     static func run(_ arguments: [String]) -> Int32 {
@@ -11,8 +11,11 @@ enum Bench {
         var rest = arguments
         rest.removeAll { $0 == name }
         switch name {
+        case "client": return BenchClient.run(rest)
         case "fanout": return BenchFanout.run(rest)
         case "loop": return BenchLoop.run(rest)
+        case "sign": return BenchSign.run(rest)
+        case "ts": return BenchTS.run(rest)
         case FanoutDrain.name: return FanoutDrain.run(Array(arguments.dropFirst()))
         default:
             let near = Suggestion.phrase(for: name, among: names)

@@ -39,6 +39,10 @@ enum Check {
         }
         let chosen = configuration.auth.adminToken != nil
         rows.append(("admin token", chosen ? "configured" : "generated into \(configuration.data)/admin.token"))
+        if configuration.auth.linkKey != nil || configuration.stations.contains(where: { $0.access == .signed }) {
+            let path = Secrets.linkKeyPath(configuration)
+            rows.append(("link key", configuration.auth.linkKey != nil ? "configured" : "generated into \(path)"))
+        }
         if configuration.stations.isEmpty { rows.append(("stations", "none")) }
         for (station, cap) in zip(configuration.stations, caps.stations) {
             rows.append(("station", "\(station.name): \(station.source.kind), \(describe(station, cap))"))
@@ -54,25 +58,41 @@ enum Check {
         rows.append(
             (
                 "memory",
-                "rings \(Units.round(bytes: caps.rings)), listeners \(Units.round(bytes: caps.heap)) at most;"
+                "rings \(Units.round(bytes: caps.rings)), "
+                    + (caps.fileBuffers > 0 ? "file buffers \(Units.round(bytes: caps.fileBuffers)), " : "")
+                    + "listeners \(Units.round(bytes: caps.heap)) at most;"
                     + " limits.memory \(Units.round(bytes: limit))"
             ))
         rows.append(("kernel", "send buffers \(Units.round(bytes: caps.sendBuffers)) at most"))
+        if caps.disk > 0 {
+            rows.append(
+                (
+                    "disk",
+                    "warm caches \(Units.round(bytes: caps.disk)) at most, in \(configuration.cacheDirectory);"
+                        + " cache.budget \(Units.round(bytes: configuration.cache.budget))"
+                ))
+        }
         let width = (rows.map { $0.0.count }.max() ?? 0) + 2
         return rows.map { "  \($0.0)\(String(repeating: " ", count: width - $0.0.count))\($0.1)" }.joined(
             separator: "\n")
     }
 
-    /// `pcm s16le 48000 Hz 2 ch, 192 kB/s; ring 1 MiB = 5.46 s; at most 10 listeners`.
+    /// `pcm s16le 48000 Hz 2 ch, 192 kB/s; ring 1 MiB = 5.46 s; at most 10 listeners`, `ts; ring 1 MiB; warm 6 s in 54 MiB
+    /// of files; …`.
     private static func describe(_ station: StationOptions, _ cap: ConfigurationCaps.Station) -> String {
         let format: String
-        let ring: String
+        var ring: String
         switch (station.format, cap.byteRate) {
         case (.pcm(let pcm), let rate?):
             format = "pcm \(pcm), \(Units.tenths(Double(rate) / 1000)) kB/s"
             ring = " = \(Units.round(seconds: Double(cap.ring) / Double(rate)))"
-        default: (format, ring) = ("raw", "")
+        default: (format, ring) = (station.format.name, "")
         }
+        if station.keepsFiles {
+            let seconds = Units.round(seconds: station.warm.seconds)
+            ring += "; warm \(seconds) in \(Units.round(bytes: cap.disk)) of files at most"
+        }
+        if station.access == .signed { ring += "; by signed links" }
         return "\(format); ring \(Units.round(bytes: cap.ring))\(ring); at most \(count(cap.listeners, "listener")),"
             + " send buffer \(Units.round(bytes: cap.sendBuffer)) each"
     }

@@ -9,6 +9,8 @@ internal import WeirLoop
 enum Serve {
     /// Seconds beyond `shutdown.grace` after which a shutdown that hangs is cut off.
     static let overtime = 2.0
+    /// Seconds that the disk has to remove what is kept, when everything else has ended.
+    static let diskTime = 2.0
     /// Seconds that the last log lines may take.
     static let logTime = 1.0
 
@@ -16,15 +18,22 @@ enum Serve {
     static func run(
         _ configuration: Configuration, warnings: [ConfigurationProblem], source: ConfigurationSource
     ) -> Int32 {
+        for name in ServiceManager.variables { unsetenv(name) }
         openStandardStreams()
-        blockBrokenPipes()
+        change(SIG_BLOCK, SIGPIPE)
+        // It would end the program that is being started; it is obeyed when it is caught.
+        change(SIG_BLOCK, SIGHUP)
         raiseDescriptorLimit()
         let log = LogWriter(configuration.log)
         defer { log.close(within: logTime) }
         for warning in warnings { log.warning("configuration", [("problem", .string(warning.description))]) }
         do {
-            let token = try adminToken(configuration)
-            try LoopActor.run { try await serve(configuration, token, log) }
+            let secrets = try Secrets.load(configuration)
+            let sockets = try ServiceManager.sockets(source.environment)
+            try LoopActor.run {
+                let engine = try Engine(configuration, secrets, log: log)
+                try await serve(engine, on: sockets, source, log)
+            }
             return Program.done
         } catch {
             log.error("not started", [("error", .string("\(error)"))])
@@ -35,35 +44,55 @@ enum Serve {
     // MARK: On the loop
 
     @LoopActor
-    private static func serve(_ configuration: Configuration, _ token: String, _ log: LogWriter) async throws {
-        let engine = try Engine(configuration, adminToken: token, log: log)
+    private static func serve(
+        _ engine: Engine, on sockets: [Int32], _ source: ConfigurationSource, _ log: LogWriter
+    ) async throws {
         do {
-            try engine.start()
+            try engine.start(on: sockets)
         } catch {
             await engine.stop(grace: 0)
             throw error
         }
+        let manager = ServiceManager(environment: source.environment)
+        let reloader = Reloader(engine: engine, source: source, manager: manager, log: log)
         // Who reads that it runs may end it at once: the signals are caught by then.
-        let signal = await firstSignal(log) { announce(engine, log) }
-        log.info("shutting down", [("signal", .string(signal)), ("grace", .number(configuration.shutdownGrace))])
+        let signal = await firstSignal(log, reload: reloader.reload) {
+            announce(engine, log)
+            manager.ready(engine.summary)
+        }
+        let grace = engine.configuration.shutdownGrace
+        log.info("shutting down", [("signal", .string(signal)), ("grace", .number(grace))])
+        manager.stopping()
         let overtime = LoopTimer()
-        overtime.schedule(at: LoopClock.monotonic.deadline(after: configuration.shutdownGrace + Serve.overtime)) {
+        overtime.schedule(at: LoopClock.monotonic.deadline(after: grace + Serve.overtime)) {
             log.error("the shutdown did not end in time")
             log.close(within: logTime)
             _exit(Program.failed)
         }
-        await engine.stop(grace: configuration.shutdownGrace)
+        await engine.stop(grace: grace) {
+            overtime.schedule(at: LoopClock.monotonic.deadline(after: diskTime)) {
+                log.error(
+                    "the disk does not answer",
+                    [("left", .string("\(engine.caches.directory)/weir-warm-*")), ("removed", "at the next start")])
+                log.close(within: logTime)
+                _exit(Program.failed)
+            }
+        }
+        await reloader.close()
         overtime.close()
+        manager.close()
         Signals.close()
         log.info("stopped")
     }
 
-    /// Waits for SIGTERM or SIGINT; a second one of either ends the process at once. `ready` is called when they are
-    /// caught.
+    /// Waits for SIGTERM or SIGINT; a second one of either ends the process at once. SIGHUP, so often as it comes, calls
+    /// `reload`. `ready` is called when they are caught.
     @LoopActor
-    private static func firstSignal(_ log: LogWriter, _ ready: @LoopActor () -> Void) async -> String {
+    private static func firstSignal(
+        _ log: LogWriter, reload: @escaping @LoopActor () -> Void, _ ready: @LoopActor () -> Void
+    ) async -> String {
         await withUnsafeContinuation { continuation in
-            Signals.watch(log) { continuation.resume(returning: $0) }
+            Signals.watch(log, reload: reload) { continuation.resume(returning: $0) }
             ready()
         }
     }
@@ -73,17 +102,17 @@ enum Serve {
         static var watches: [SignalWatch] = []
         static var first: ((String) -> Void)?
 
-        static func watch(_ log: LogWriter, _ handler: @escaping (String) -> Void) {
+        static func watch(
+            _ log: LogWriter, reload: @escaping @LoopActor () -> Void, _ handler: @escaping (String) -> Void
+        ) {
             first = handler
             for (number, name) in [(SIGTERM, "SIGTERM"), (SIGINT, "SIGINT")] {
                 // These two can be caught: nothing to throw.
                 guard let watch = try? SignalWatch(number, { came(name, log) }) else { continue }
                 watches.append(watch)
             }
-            // Caught, so that a closed terminal or a habit of other daemons does not end it.
-            if let watch = try? SignalWatch(SIGHUP, { log.warning("not reloaded: restart to apply a configuration") }) {
-                watches.append(watch)
-            }
+            if let watch = try? SignalWatch(SIGHUP, reload) { watches.append(watch) }
+            change(SIG_UNBLOCK, SIGHUP)
         }
 
         private static func came(_ name: String, _ log: LogWriter) {
@@ -97,6 +126,7 @@ enum Serve {
         }
 
         static func close() {
+            change(SIG_BLOCK, SIGHUP)
             for watch in watches { watch.close() }
             watches = []
         }
@@ -106,70 +136,44 @@ enum Serve {
 
     @LoopActor
     private static func announce(_ engine: Engine, _ log: LogWriter) {
-        let addresses = engine.server.addresses
         log.info(
             "started",
             [
                 ("version", .string(String(cString: weir_version_string()))),
-                ("listen", .array(addresses.map { .string($0.description) })),
+                ("listen", .array(engine.server.addresses.map { .string($0.description) })),
                 ("stations", .array(engine.stations.all.map { .string($0.name) })),
             ])
-        Console.standard.output(banner(engine.configuration, addresses.map(\.description)))
+        Console.standard.output(banner(engine.configuration, engine.server.roots))
     }
 
     /// What to open, for whoever started it by hand.
-    static func banner(_ configuration: Configuration, _ addresses: [String]) -> String {
+    static func banner(_ configuration: Configuration, _ roots: [String]) -> String {
         var text = "Weir \(String(cString: weir_version_string()))\n"
-        let roots = addresses.map { $0.hasPrefix("unix:") ? $0 : "http://\(reachable($0))" }
+        let roots = roots.map(reachable)
         for root in roots { text += "  page      \(root)\(root.hasPrefix("unix:") ? "" : "/")\n" }
         guard let root = roots.first(where: { $0.hasPrefix("http") }) else { return text }
         for (index, station) in configuration.stations.enumerated() {
-            let ending = if case .pcm = station.format { ".wav" } else { "" }
+            let ending =
+                switch station.format {
+                case .pcm: ".wav"
+                case .ts: ".ts"
+                case .raw: ""
+                }
             text += "  \(index == 0 ? "listen" : "      ")    \(root)/live/\(station.name)\(ending)\n"
         }
         if let station = configuration.stations.first, case .pcm = station.format {
             text += "  try       ffplay -nodisp \(root)/live/\(station.name).wav\n"
         }
-        if configuration.auth.adminToken == nil { text += "  token     \(tokenPath(configuration))\n" }
+        if configuration.auth.adminToken == nil { text += "  token     \(Secrets.tokenPath(configuration))\n" }
         return text
     }
 
     /// An address that can be opened: a wildcard stands for this machine.
-    private static func reachable(_ address: String) -> String {
-        if address.hasPrefix("0.0.0.0:") { return "127.0.0.1:" + address.dropFirst("0.0.0.0:".count) }
-        if address.hasPrefix("[::]:") { return "[::1]:" + address.dropFirst("[::]:".count) }
-        return address
+    private static func reachable(_ root: String) -> String {
+        root.replacing("//0.0.0.0:", with: "//127.0.0.1:").replacing("//[::]:", with: "//[::1]:")
     }
 
     // MARK: The process
-
-    /// The token that the configuration gives, or the one in the data directory, made at the first start.
-    private static func adminToken(_ configuration: Configuration) throws -> String {
-        try makeDirectory(configuration.data)
-        if let token = configuration.auth.adminToken { return token.text }
-        do {
-            return try AdminToken.readOrCreate(tokenPath(configuration))
-        } catch {
-            throw ServeError(description: "\(tokenPath(configuration)): \(error)")
-        }
-    }
-
-    private static func tokenPath(_ configuration: Configuration) -> String {
-        configuration.data + (configuration.data.hasSuffix("/") ? "" : "/") + "admin.token"
-    }
-
-    /// Makes a directory and those above it, for this user alone: secrets lie in it.
-    static func makeDirectory(_ path: String) throws {
-        var made = path.hasPrefix("/") ? "/" : ""
-        for part in path.split(separator: "/") {
-            made += (made.isEmpty || made.hasSuffix("/") ? "" : "/") + part
-            if mkdir(made, 0o700) == 0 || errno == EEXIST { continue }
-            throw ServeError(description: "\(made): \(CoreError(errno: errno))")
-        }
-        let directory = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-        guard directory >= 0 else { throw ServeError(description: "\(path): \(CoreError(errno: errno))") }
-        close(directory)
-    }
 
     /// A service manager may start it with standard streams closed. Anything that is opened later would become one of
     /// them, printed to and read from, and libuv aborts when it is to close one.
@@ -184,13 +188,13 @@ enum Serve {
         }
     }
 
-    /// A reader of standard output or error who leaves is an error of that write, not the end of the daemon. Children get
-    /// the default back.
-    private static func blockBrokenPipes() {
+    /// For the thread that calls, and those that it starts from now on. Children get the default back. SIGPIPE is blocked for
+    /// good: a reader of standard output or error who leaves is an error of that write, not the end of the daemon.
+    private static func change(_ how: Int32, _ signal: Int32) {
         var signals = sigset_t()
         sigemptyset(&signals)
-        sigaddset(&signals, SIGPIPE)
-        pthread_sigmask(SIG_BLOCK, &signals, nil)
+        sigaddset(&signals, signal)
+        pthread_sigmask(how, &signals, nil)
     }
 
     /// Every listener is a descriptor: as many as the system lets this process have.

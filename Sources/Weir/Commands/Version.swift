@@ -1,5 +1,7 @@
 internal import CLibuv
 internal import CWeir
+internal import WeirHTTP
+internal import WeirLoop
 
 /// `weir version`: which Weir this is, and what it is made of.
 enum Version {
@@ -30,7 +32,11 @@ enum Version {
 
     /// As they are linked now, not as they were when this was compiled.
     static var libraries: [(name: String, version: String)] {
-        var libraries = [(name: "libuv", version: String(cString: uv_version_string()))]
+        var libraries = [
+            (name: "libuv", version: String(cString: uv_version_string())),
+            (name: "libcurl", version: ClientPool.libraryVersion),
+            (name: "OpenSSL", version: TLSIdentity.library),
+        ]
         #if YAML
             libraries.append((name: "libyaml", version: YAMLReader.version))
         #endif

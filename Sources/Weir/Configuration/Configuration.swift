@@ -13,10 +13,18 @@ public struct Configuration: Sendable, Equatable {
     public var log = LogOptions()
     public var auth = AuthOptions()
     public var limits = LimitOptions()
+    public var cache = CacheOptions()
+    public var storage = StorageOptions()
     /// `live.stations`. The first is the one that `/stream.wav` plays.
     public var stations: [StationOptions] = [.demo]
 
     public init() {}
+
+    /// Where caches lie.
+    public var cacheDirectory: String { cache.directory ?? inData("cache") }
+
+    /// The path of something in the directory of everything that Weir keeps.
+    func inData(_ name: String) -> String { data.hasSuffix("/") ? "\(data)\(name)" : "\(data)/\(name)" }
 }
 
 /// `log`: what is written, and how.
@@ -59,6 +67,9 @@ public struct AuthOptions: Sendable, Equatable {
     /// The key that signs links. From `link_key` or its file.
     public var linkKey: Secret?
     public var linkKeyFile: String?
+    /// The key before that, whose links are valid until they expire. From `former_link_key` or its file.
+    public var formerLinkKey: Secret?
+    public var formerLinkKeyFile: String?
 
     public init() {}
 }
@@ -69,6 +80,16 @@ public struct LimitOptions: Sendable, Equatable {
     public var listeners = 1000
     /// Bytes of resident memory that health measures against; nil is a quarter of what the process may use.
     public var memory: Int?
+
+    public init() {}
+}
+
+/// `cache`: what is kept in files and can be lost.
+public struct CacheOptions: Sendable, Equatable {
+    /// Nil: `cache` in the directory of everything else.
+    public var directory: String?
+    /// Bytes of disk for the warm caches of all stations.
+    public var budget = Int(WarmCaches.budget)
 
     public init() {}
 }

@@ -7,7 +7,8 @@ extension ServerOptions.Address {
     /// As the configuration writes it.
     var written: String {
         switch self {
-        case .internet(let host, let port): host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)"
+        case .internet(let host, let port, let scheme):
+            "\(scheme.map { "\($0)://" } ?? "")\(host.contains(":") ? "[\(host)]" : host):\(port)"
         case .unix(let path): "unix:\(path)"
         }
     }
@@ -16,7 +17,7 @@ extension ServerOptions.Address {
     var isLocal: Bool {
         switch self {
         case .unix: true
-        case .internet(let host, _):
+        case .internet(let host, _, _):
             if let bytes = InternetAddress.bytes(host) {
                 bytes.count == 4
                     ? bytes[0] == 127
@@ -40,6 +41,18 @@ extension ServerOptions.Address {
             self = .unix(path: path)
             return
         }
+        for scheme in [ServerOptions.Scheme.http, .https] {
+            guard let rest = text.dropping(prefix: "\(scheme)://") else { continue }
+            let (host, port) = try Self.parts(rest.hasSuffix("/") ? String(rest.dropLast()) : rest)
+            self = .internet(host: host, port: port, scheme: scheme)
+            return
+        }
+        let (host, port) = try Self.parts(text)
+        self = .internet(host: host, port: port)
+    }
+
+    /// `127.0.0.1:8080`, `[::1]:8080`.
+    private static func parts(_ text: String) throws(ConfigurationFault) -> (host: String, port: UInt16) {
         guard let colon = text.lastIndex(of: ":"), text[..<colon].last != ":" || text.hasPrefix("[") else {
             throw ConfigurationFault(
                 wrong: "\(quoted(text)) \(text.contains(":") ? "is not an address" : "has no port")")
@@ -70,7 +83,7 @@ extension ServerOptions.Address {
         guard InternetAddress.bytes(host) != nil || HostName.isName(host) else {
             throw ConfigurationFault(wrong: "\(quoted(host)) is neither an address nor a name")
         }
-        self = .internet(host: host, port: port)
+        return (host, port)
     }
 }
 

@@ -1,3 +1,4 @@
+internal import CWeir
 internal import WeirHTTP
 internal import WeirLive
 internal import WeirLoop
@@ -6,6 +7,8 @@ internal import WeirLoop
 public struct ConfigurationCaps: Sendable, Equatable {
     /// Heap that a listener costs, in bytes, at most.
     public static let listenerHeap = 2048
+    /// ... and with TLS.
+    public static let secureListenerHeap = 40 << 10
     /// Least send buffer of a listener's socket, in bytes.
     public static let leastSendBuffer = 64 << 10
     /// What a send buffer holds beyond the window, in milliseconds.
@@ -21,6 +24,8 @@ public struct ConfigurationCaps: Sendable, Equatable {
         public var byteRate: Int?
         /// Bytes of a listener's send buffer in the kernel, at most.
         public var sendBuffer: Int
+        /// Bytes of disk for its warm cache, before `cache.budget` is short.
+        public var disk: Int
     }
 
     public var stations: [Station]
@@ -30,8 +35,14 @@ public struct ConfigurationCaps: Sendable, Equatable {
     public var connections: Int
     /// Bytes of all rings.
     public var rings: Int { stations.reduce(0) { $0 + $1.ring } }
+    /// Bytes of heap that one listener costs.
+    public var eachHeap: Int
+    /// Bytes of disk for all warm caches.
+    public var disk: Int
+    /// Bytes of memory through which files are written and read.
+    public var fileBuffers: Int
     /// Bytes of heap of all listeners.
-    public var heap: Int { listeners * Self.listenerHeap }
+    public var heap: Int { listeners * eachHeap }
     /// Bytes of send buffers in the kernel, when the costliest stations are full. Not part of the process.
     public var sendBuffers: Int {
         var left = listeners
@@ -51,8 +62,19 @@ public struct ConfigurationCaps: Sendable, Equatable {
             return Station(
                 name: station.name, listeners: min(station.listenersMax, configuration.limits.listeners),
                 ring: station.ring, byteRate: rate,
-                sendBuffer: Self.sendBuffer(byteRate: rate ?? 0, window: station.window))
+                sendBuffer: Self.sendBuffer(byteRate: rate ?? 0, window: station.window), disk: station.disk)
         }
+        let server = configuration.server
+        let isSecure = server.addresses.contains(where: server.isSecure)
+        eachHeap = isSecure ? Self.secureListenerHeap : Self.listenerHeap
+        let block = Int(WEIR_DISK_BLOCK)
+        let rings = configuration.stations.filter(\.keepsFiles).map(\.ring)
+        // Two to stage what is written, for each; those that hold what was read, and one to send from, for all.
+        fileBuffers = rings.isEmpty ? 0 : (Int(WEIR_DISK_BLOCKS) + 1) * block
+        fileBuffers += rings.reduce(0) { $0 + 2 * min(block, $1 / 4) }
+        // Nobody is left with less than the least, whatever the budget.
+        let least = rings.count * Int(WarmBudget.disk(WarmBudget.least))
+        disk = min(stations.reduce(0) { $0 + $1.disk }, max(configuration.cache.budget, least))
         self.connections = configuration.server.maxConnections ?? connections
         let wanted = stations.reduce(0) { $0 + $1.listeners }
         listeners = min(wanted, configuration.limits.listeners, self.connections)

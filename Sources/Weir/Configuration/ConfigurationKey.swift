@@ -11,29 +11,32 @@ struct ConfigurationKey<Target: Sendable>: Sendable {
     /// What it does, in a sentence without a full stop.
     let about: String
     let read: @Sendable (Node, String, inout ConfigurationReader, inout Target) -> Void
+    /// Whether two targets agree in it.
+    let isSame: @Sendable (Target, Target) -> Bool
     /// What text from the environment or an option stands for; nil: the key is for files only.
     let parse: (@Sendable (String) -> Node)?
     /// What the values of a repeated option stand for.
     let parseEach: (@Sendable ([String]) -> Node)?
 
-    /// A key that sets a field. Its default is the field's.
-    init<Value>(
+    /// A key that sets a field. Its default is the field's, or what `default` says of it.
+    init<Value: Equatable>(
         _ path: String, _ type: ConfigurationType<Value>, _ field: any WritableKeyPath<Target, Value> & Sendable,
-        in standard: Target, required: Bool = false, _ about: String
+        in standard: Target, required: Bool = false, default: String? = nil, _ about: String
     ) {
         self.path = path
         noun = type.noun
         expected = type.expected
-        self.standard = required ? "required" : type.write(standard[keyPath: field])
+        self.standard = required ? "required" : `default` ?? type.write(standard[keyPath: field])
         self.about = about
         parse = type.parse
         parseEach = type.parseEach
+        isSame = { $0[keyPath: field] == $1[keyPath: field] }
         read = { node, path, reader, target in
             if let value = reader.value(of: node, type, at: path) { target[keyPath: field] = value }
         }
     }
 
-    /// A key with a reader of its own, in files only.
+    /// A key with a reader of its own, in files only, which is compared elsewhere.
     init(
         _ path: String, noun: String, expected: String, standard: String, _ about: String,
         read: @escaping @Sendable (Node, String, inout ConfigurationReader, inout Target) -> Void
@@ -44,6 +47,7 @@ struct ConfigurationKey<Target: Sendable>: Sendable {
         self.standard = standard
         self.about = about
         self.read = read
+        isSame = { _, _ in true }
         parse = nil
         parseEach = nil
     }

@@ -13,11 +13,16 @@ struct ConfigurationReader {
     private(set) var given: [String: Origin] = [:]
     /// Keys whose value was refused: what depends on them is not judged.
     private(set) var broken: Set<String> = []
+    /// Of stations, which are put together before all origins have been read.
+    var passwords: [StationPassword] = []
+    /// Files are read that have been read before: pipes cannot be.
+    let again: Bool
     /// Where text that is read now stands, when it is not in the file.
     private var source: Origin?
 
-    init(file: String?) {
+    init(file: String?, again: Bool = false) {
         self.file = file
+        self.again = again
     }
 
     var hasErrors: Bool { problems.contains { $0.severity == .error } }

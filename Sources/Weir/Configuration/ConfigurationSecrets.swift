@@ -4,21 +4,49 @@ internal import Glibc
 internal import WeirHTTP
 internal import WeirLive
 
+/// A station's password, to be read once it is known which origin counts.
+struct StationPassword: Sendable {
+    let station: String
+    let key: String
+    let text: Secret?
+    let file: String?
+}
+
 extension ConfigurationReader {
     /// What is checked once all origins have been read: secrets, who may reach the server, and what stations refer to.
     mutating func finish(_ configuration: inout Configuration) {
         let token = secret("auth.admin_token", configuration.auth.adminToken, configuration.auth.adminTokenFile)
         configuration.auth.adminToken = token
-        let link = secret("auth.link_key", configuration.auth.linkKey, configuration.auth.linkKeyFile)
-        configuration.auth.linkKey = link
-        if link != nil {
-            let key = given["auth.link_key"] == nil ? "auth.link_key_file" : "auth.link_key"
-            report(
-                "has no effect: this version neither signs links nor checks them", at: key, origin(of: key),
-                severity: .warning)
+        configuration.auth.linkKey = secret("auth.link_key", configuration.auth.linkKey, configuration.auth.linkKeyFile)
+        configuration.storage.secretAccessKey = secret(
+            "storage.secret_access_key", configuration.storage.secretAccessKey,
+            configuration.storage.secretAccessKeyFile)
+        configuration.auth.formerLinkKey = secret(
+            "auth.former_link_key", configuration.auth.formerLinkKey, configuration.auth.formerLinkKeyFile)
+        for password in passwords {
+            let isOwn = configuration.stations.contains { station in
+                if case .push = station.source { return station.name == password.station }
+                return false
+            }
+            let text = secret(password.key, password.text, password.file, isOwn: isOwn)?.text
+            for index in configuration.stations.indices where configuration.stations[index].name == password.station {
+                switch configuration.stations[index].source {
+                case .push(var access):
+                    access.password = text
+                    configuration.stations[index].source = .push(access)
+                case .http(var origin):
+                    origin.credentials?.password = text ?? ""
+                    configuration.stations[index].source = .http(origin)
+                default: break
+                }
+            }
         }
         checkExposure(configuration, hasToken: token != nil)
+        checkTLS(configuration.server)
+        checkRelays(configuration)
+        checkStorage(configuration.storage)
         checkSurroundings(configuration)
+        checkBudget(configuration)
     }
 
     // MARK: Secrets
@@ -28,8 +56,9 @@ extension ConfigurationReader {
     /// Shorter secrets can be guessed by trying.
     private static var secretLeast: Int { 16 }
 
-    /// The secret that counts: of `key` and `key_file`, the one that overrides the other.
-    private mutating func secret(_ key: String, _ text: Secret?, _ file: String?) -> Secret? {
+    /// The secret that counts: of `key` and `key_file`, the one that overrides the other. How long another server's is
+    /// (`isOwn: false`) is not for this one to say.
+    private mutating func secret(_ key: String, _ text: Secret?, _ file: String?, isOwn: Bool = true) -> Secret? {
         let fileKey = key + "_file"
         guard isSound(key, fileKey) else { return nil }
         let inline = given[key]
@@ -40,7 +69,7 @@ extension ConfigurationReader {
         }
         let isFromFile = (fromFile?.rank ?? -1) > (inline?.rank ?? -1)
         let secret = isFromFile ? file.flatMap { read(secret: $0, at: fileKey) } : text
-        if let secret, secret.text.utf8.count < Self.secretLeast {
+        if isOwn, let secret, secret.text.utf8.count < Self.secretLeast {
             let used = isFromFile ? fileKey : key
             report(
                 "is only \(secret.text.utf8.count) bytes long; \(Self.secretLeast) or more are hard to guess", at: used,
@@ -52,22 +81,24 @@ extension ConfigurationReader {
     private mutating func read(secret file: String, at key: String) -> Secret? {
         let place = origin(of: key)
         do throws(ConfigurationFault) {
-            let bytes = try FileBytes.read(file, limit: Self.secretFileLimit)
+            let bytes = try FileBytes.read(file, limit: Self.secretFileLimit, again: again)
             let trimmed = String(decoding: bytes, as: UTF8.self).trimmed
             if let wrong = ConfigurationType<Secret>.wrong(trimmed) {
                 throw ConfigurationFault(wrong: "\(wrong); expected \(ConfigurationType<Secret>.secret.expected)")
             }
-            var status = stat()
-            if stat(file, &status) == 0, status.st_mode & S_IROTH != 0 {
-                report(
-                    "\(quoted(file)) can be read by every user of the machine; expected mode 0600", at: key, place,
-                    severity: .warning)
-            }
+            checkPrivacy(of: file, at: key)
             return Secret(trimmed)
         } catch {
             report("the file \(quoted(file)) \(error.wrong)", at: key, place)
             return nil
         }
+    }
+
+    /// A file that every user can read is no secret.
+    mutating func checkPrivacy(of file: String, at key: String) {
+        var status = stat()
+        guard stat(file, &status) == 0, status.st_mode & S_IROTH != 0 else { return }
+        warn("\(quoted(file)) can be read by every user of the machine; expected mode 0600", at: key)
     }
 
     // MARK: Exposure
@@ -77,8 +108,12 @@ extension ConfigurationReader {
         guard isSound("listen", "auth.admin_token", "auth.admin_token_file") else { return }
         var seen: Set<ServerOptions.Address> = []
         for address in configuration.server.addresses {
-            if case .internet(_, 0) = address { continue }
-            if !seen.insert(address).inserted {
+            var place = address
+            if case .internet(let host, let port, _) = address {
+                if port == 0 { continue }
+                place = .internet(host: host, port: port)
+            }
+            if !seen.insert(place).inserted {
                 report("\(address.written) stands twice; expected once", at: "listen", origin(of: "listen"))
             }
         }
@@ -116,12 +151,25 @@ extension ConfigurationReader {
                     warn(
                         "\(quoted(path)) cannot be read now: \(String(cString: strerror(errno)))", at: "\(source).path")
                 }
-            case .tone, .stdin: break
+            case .udp(let address):
+                if let name = address.interface, if_nametoindex(name) == 0 {
+                    warn("there is no interface \(quoted(name)) now", at: "\(source).interface")
+                }
+            case .http(let origin):
+                var status = stat()
+                if let file = origin.caFile, stat(file, &status) == 0, status.st_mode & S_IFMT != S_IFREG {
+                    report(
+                        "\(quoted(file)) is no file; expected certificates in PEM", at: "\(source).ca",
+                        self.origin(of: "\(source).ca"))
+                } else if let file = origin.caFile, access(file, R_OK) != 0 {
+                    warn("\(quoted(file)) cannot be read now: \(String(cString: strerror(errno)))", at: "\(source).ca")
+                }
+            case .tone, .stdin, .push: break
             }
         }
     }
 
-    private mutating func warn(_ message: String, at path: String) {
+    mutating func warn(_ message: String, at path: String) {
         report(message, at: path, origin(of: path), severity: .warning)
     }
 

@@ -34,14 +34,16 @@ public struct ConfigurationSource: Sendable, Equatable {
         self.options = options
     }
 
-    /// Reads and checks everything: the options, then the environment, then the file, then the defaults.
-    public func load() -> ConfigurationOutcome {
-        var reader = ConfigurationReader(file: file)
+    /// Reads and checks everything: the options, then the environment, then the file, then the defaults. When it has been
+    /// read before (`again`), a file that is no regular one is an error: a pipe has nothing more to say.
+    public func load(again: Bool = false) -> ConfigurationOutcome {
+        var reader = ConfigurationReader(file: file, again: again)
         var configuration = Configuration()
         if let file {
             do throws(ConfigurationFault) {
                 try reader.read(
-                    document: FileBytes.read(file, limit: Self.fileLimit), named: file, into: &configuration)
+                    document: FileBytes.read(file, limit: Self.fileLimit, again: again), named: file,
+                    into: &configuration)
             } catch {
                 reader.report("\(error.wrong)\(error.hint)", at: "", .file(file))
             }
@@ -99,7 +101,9 @@ extension ConfigurationReader {
         let keys = ConfigurationTable.configuration.keys.filter { $0.parse != nil }
         let later = ConfigurationTable.configuration.later
         for (name, value) in environment.sorted(by: { $0.key < $1.key }) {
-            guard name.hasPrefix(ConfigurationSource.prefix), name != ConfigurationSource.fileVariable, !value.isEmpty
+            guard name.hasPrefix(ConfigurationSource.prefix), name != ConfigurationSource.fileVariable, !value.isEmpty,
+                // The credentials of a store, which are read when it is opened.
+                !name.hasPrefix("WEIR_R2_")
             else {
                 continue
             }

@@ -1,6 +1,7 @@
 internal import CLibuv
 internal import CWeir
 internal import Glibc
+internal import WeirHTTP
 internal import WeirLive
 internal import WeirLoop
 
@@ -14,8 +15,10 @@ extension StationDraft {
         station.format =
             switch format {
             case .pcm: .pcm(pcm)
+            case .ts: .ts
             case .raw: .raw
             }
+        station.join = join ?? (format == .ts ? StationOptions.transportJoin : options.join)
         switch kind {
         case .exec:
             guard let command, command.first?.isEmpty == false else { return nil }
@@ -28,6 +31,18 @@ extension StationDraft {
         case .fifo:
             guard let path else { return nil }
             station.source = .fifo(path: path)
+        case .udp:
+            guard var address else { return nil }
+            address.interface = interface
+            address.sender = sender
+            station.source = .udp(address)
+        case .http:
+            guard let url else { return nil }
+            // The password follows when it is known which origin counts.
+            let credentials = user.map { Credentials(user: $0, password: password?.text ?? "") }
+            station.source = .http(HTTPOrigin(url: url, credentials: credentials, caFile: caFile))
+        case .push:
+            station.source = .push(PushAccess(user: user ?? PushAccess.standardUser, password: password?.text))
         case nil: return nil
         }
         return station
@@ -49,11 +64,17 @@ extension StationDraft.Kind {
         case .exec: [("command", true), ("directory", false), ("environment", false)]
         case .file: [("path", true), ("loop", false)]
         case .fifo: [("path", true)]
+        case .udp: [("address", true), ("interface", false), ("from", false)]
+        case .http: [("url", true), ("ca", false), ("user", false), ("password", false), ("password_file", false)]
+        case .push: [("user", false), ("password", false), ("password_file", false)]
         case .tone, .stdin: []
         }
     }
 
-    fileprivate static let particular = ["command", "directory", "environment", "path", "loop"]
+    fileprivate static let particular = [
+        "command", "directory", "environment", "path", "loop", "address", "interface", "from", "url", "ca", "user",
+        "password", "password_file",
+    ]
 }
 
 extension ConfigurationReader {
@@ -79,6 +100,7 @@ extension ConfigurationReader {
         var stations: [StationOptions] = []
         var names: [String: Origin] = [:]
         var reader: String?
+        var places: [(path: String, origin: Origin)] = []
         for (index, node) in nodes.enumerated() {
             let path = "\(path)[\(index)]"
             var draft = StationDraft()
@@ -86,6 +108,12 @@ extension ConfigurationReader {
             switch node.content {
             case .map, .scalar(_, .null): check(draft, at: path, node.mark)
             default: continue
+            }
+            if draft.kind == .push || draft.kind == .http {
+                passwords.append(
+                    StationPassword(
+                        station: draft.options.name, key: "\(path).source.password", text: draft.password,
+                        file: draft.passwordFile))
             }
             let name = draft.options.name
             let place = origin(of: "\(path).name", or: node.mark)
@@ -104,9 +132,29 @@ extension ConfigurationReader {
                 }
                 reader = reader ?? (name.isEmpty ? path : "station \(quoted(name))")
             }
-            if let station = draft.station { stations.append(station) }
+            if let station = draft.station {
+                stations.append(station)
+                places.append((path, origin(node.mark)))
+            }
         }
+        checkFallbacks(stations, nodes.count, places)
         return stations
+    }
+
+    /// What a fallback is, only all of the stations together can say; of stations that are sound, when all are.
+    private mutating func checkFallbacks(
+        _ stations: [StationOptions], _ count: Int, _ places: [(path: String, origin: Origin)]
+    ) {
+        guard stations.count == count else { return }
+        for problem in StationOptions.fallbackProblems(stations) {
+            let (path, place) = places[problem.index]
+            let key = "\(path).fallback"
+            guard isSound(key, "\(path).format", "\(path).pcm.sample", "\(path).pcm.rate", "\(path).pcm.channels")
+            else {
+                continue
+            }
+            report(problem.text, at: key, given[key] ?? place)
+        }
     }
 
     /// What no key of a station can say alone.
@@ -123,17 +171,19 @@ extension ConfigurationReader {
                 "`raw` has no rate at which to play a \(draft.kind == .tone ? "tone" : "file"); expected `pcm`",
                 at: key("format"), origin(of: key("format"), or: mark))
         }
-        if draft.format == .raw, let pcm = given[key("pcm")] {
-            report("has no meaning for format `raw`; remove it", at: key("pcm"), pcm)
+        if draft.format != .pcm, let pcm = given[key("pcm")] {
+            report("has no meaning for format `\(draft.format.rawValue)`; remove it", at: key("pcm"), pcm)
         }
+        checkTransport(draft, at: path, mark)
         if draft.format == .raw, draft.options.slowPolicy == .disconnect, let lag = given[key("slow.max_lag")] {
             report(
                 "format `raw` has no rate to tell it by, and a listener is ended when the ring is full; remove it",
                 at: key("slow.max_lag"), lag)
         }
-        if draft.options.slowPolicy == .pause, draft.kind == .tone {
+        if draft.options.slowPolicy == .pause, draft.kind == .tone || draft.kind == .udp {
             report(
-                "`pause` needs a source that can wait, and a tone cannot; expected `skip` or `disconnect`",
+                "`pause` needs a source that can wait, and \(draft.kind == .tone ? "a tone" : "udp") cannot;"
+                    + " expected `skip` or `disconnect`",
                 at: key("slow.policy"), origin(of: key("slow.policy"), or: mark))
         }
         if draft.format == .pcm,
@@ -165,11 +215,33 @@ extension ConfigurationReader {
                     origin(of: source, or: mark))
             }
         }
+        if kind == .push, draft.options.autostart == .onDemand, let place = given["\(source).autostart"] {
+            report(
+                "`on-demand` has no meaning for kind `push`, whose client comes by itself; expected `always` or"
+                    + " `manual`", at: "\(source).autostart", place)
+        }
+        if kind == .http { checkOrigin(draft, at: source) }
         if kind == .exec, let command = draft.command, command.first?.isEmpty ?? true {
             let wrong = command.isEmpty ? "is empty" : "has an empty program"
             report(
                 "\(wrong); expected the program and its arguments", at: "\(source).command",
                 origin(of: "\(source).command"))
+        }
+    }
+
+    /// Who Weir says it is.
+    private mutating func checkOrigin(_ draft: StationDraft, at source: String) {
+        let password = given["\(source).password"] ?? given["\(source).password_file"]
+        if let password, draft.user == nil, isSound("\(source).user") {
+            report("missing beside the password; expected text without a colon", at: "\(source).user", password)
+        }
+        if let place = given["\(source).user"], password == nil {
+            report("missing beside the user; expected a password or password_file", at: "\(source).password", place)
+        }
+        if let place = given["\(source).user"] ?? password, let url = draft.url,
+            (try? ClientURL(url).hasUserinfo) == true
+        {
+            report("has a user in it, and there is source.user; expected one of the two", at: "\(source).url", place)
         }
     }
 
@@ -206,9 +278,9 @@ extension ConfigurationReader {
                 return
             }
         }
-        if isSound("\(path).join"), options.join * Double(rate) > Double(options.ring) {
+        if isSound("\(path).join"), let join = draft.join, join * Double(rate) > Double(options.ring) {
             report(
-                "\(Units.write(seconds: options.join)) is further back than the ring reaches;"
+                "\(Units.write(seconds: join)) is further back than the ring reaches;"
                     + " expected at most \(seconds), or a larger ring", at: "\(path).join", origin(of: "\(path).join"))
         }
         if options.slowPolicy == .disconnect, let place = given["\(path).slow.max_lag"],

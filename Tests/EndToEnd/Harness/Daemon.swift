@@ -15,6 +15,8 @@ final class Daemon {
     let process: Process
     let port: UInt16
     let data: String
+    /// The file of its configuration, when it has one.
+    let configuration: String
     private var events: [Event] = []
     private var parsed = 0
 
@@ -29,11 +31,12 @@ final class Daemon {
     /// Starts the daemon for `body`, and stops it afterwards: it must still run then unless `body` itself waited for its
     /// end, and end in order.
     ///
-    /// `descriptors` is its limit of open files. Everything is logged, as JSON.
+    /// `descriptors` is its limit of open files; `under` is a command that becomes the daemon. Everything is logged, as
+    /// JSON.
     static func run(
         _ configuration: String? = nil, options: [String] = ["--log-format", "json", "--log-level", "debug"],
-        environment: [String: String] = [:], descriptors: Int? = nil, input: Process.Input = .nothing,
-        _ body: (Daemon) throws -> Void
+        environment: [String: String] = [:], descriptors: Int? = nil, under: [String] = [],
+        input: Process.Input = .nothing, _ body: (Daemon) throws -> Void
     ) throws {
         let scratch = try Scratch()
         var command = [program, "serve", "--listen", "127.0.0.1:0", "--data", scratch.path + "/data"] + options
@@ -42,10 +45,11 @@ final class Daemon {
             command += ["--config", scratch.path + "/weir.yml"]
         }
         if let descriptors { command = ["sh", "-c", "ulimit -n \(descriptors) && exec \"$@\"", "sh"] + command }
+        command = under + command
         let process = try Process(
             command, input: input, environment: ["WEIR_SHUTDOWN_GRACE": "5"].merging(environment) { $1 })
         defer { process.end() }
-        let daemon = try Daemon(process, data: scratch.path + "/data")
+        let daemon = try Daemon(process, data: scratch.path + "/data", configuration: scratch.path + "/weir.yml")
         do {
             try body(daemon)
         } catch {
@@ -63,9 +67,10 @@ final class Daemon {
 
     private var isExpectedToRun = true
 
-    private init(_ process: Process, data: String) throws {
+    private init(_ process: Process, data: String, configuration: String) throws {
         self.process = process
         self.data = data
+        self.configuration = configuration
         // The last line of what it prints at the start; the sockets listen before that.
         let port = process.wait { printed -> UInt16? in
             guard let mark = printed.text.firstRange(of: "http://127.0.0.1:"), printed.text.hasSuffix("\n") else {
@@ -192,6 +197,26 @@ final class Daemon {
             events.append(Event(message: message, fields: fields))
         }
         parsed = printed.lines.count
+    }
+
+    // MARK: Reloading
+
+    /// Gives it another configuration, and waits until it says what became of that.
+    @discardableResult
+    func reload(_ text: String, expecting message: String = "configuration applied") throws -> Event {
+        try Disk.write(configuration + ".new", text.utf8)
+        guard rename(configuration + ".new", configuration) == 0 else { throw Failure.system("rename") }
+        return try reload(expecting: message)
+    }
+
+    @discardableResult
+    func reload(expecting message: String = "configuration applied") throws -> Event {
+        let before = events(message).count
+        process.signal(SIGHUP)
+        return try eventually(message) {
+            let found = events(message)
+            return found.count > before ? found.last : nil
+        }
     }
 
     // MARK: Ending

@@ -9,7 +9,7 @@ enum Pace {
     static let isSanitized = ["__asan_init", "__tsan_init"].contains { (name: String) in dlsym(nil, name) != nil }
 
     /// Seconds after which something that should have happened has not. Nothing waits that long when all is well.
-    static let patience = isSanitized ? 60.0 : 30.0
+    static let patience = isSanitized ? 180.0 : 90.0
 
     static func variable(_ name: String) -> String? { getenv(name).map { String(cString: $0) } }
 

@@ -6,8 +6,16 @@ enum Peer {
     /// want of it, instead of being skipped.
     static func has(_ names: String...) -> Bool {
         if Pace.variable("WEIR_ALLOW_SKIP") == "0" { return true }
-        let places = (Pace.variable("PATH") ?? "").split(separator: ":")
-        return names.allSatisfy { name in places.contains { access("\($0)/\(name)", X_OK) == 0 } }
+        return names.allSatisfy { found($0) != nil }
+    }
+
+    /// A program with its path, as it is installed; its name where it is not.
+    static func place(_ name: String) -> String { found(name) ?? name }
+
+    /// Debian keeps some daemons where only root's path leads.
+    private static func found(_ name: String) -> String? {
+        let places = (Pace.variable("PATH") ?? "").split(separator: ":").map { String($0) } + ["/usr/sbin"]
+        return places.map { "\($0)/\(name)" }.first { access($0, X_OK) == 0 }
     }
 
     struct Result {

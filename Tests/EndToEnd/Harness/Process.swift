@@ -31,10 +31,13 @@ final class Process: Sendable {
     private let printed = Monitor(Printed())
     private let input: Monitor<Int32>
 
-    init(_ command: [String], input: Input = .nothing, environment: [String: String] = [:]) throws {
+    /// `sockets` become its descriptors from 3 on.
+    init(
+        _ command: [String], input: Input = .nothing, environment: [String: String] = [:], sockets: [Int32] = []
+    ) throws {
         _ = Sentry.shared
         name = String(command[0].split(separator: "/").last ?? "")
-        let started = try Process.spawning.with { _ in try Process.start(command, input, environment) }
+        let started = try Process.spawning.with { _ in try Process.start(command, input, environment, sockets) }
         let streams = started.streams
         pid = started.pid
         Sentry.shared.watch(pid)
@@ -58,7 +61,7 @@ final class Process: Sendable {
     private static let spawning = Monitor(())
 
     private static func start(
-        _ command: [String], _ input: Input, _ environment: [String: String]
+        _ command: [String], _ input: Input, _ environment: [String: String], _ sockets: [Int32]
     ) throws -> (pid: pid_t, streams: (input: Pipe, output: Pipe, errors: Pipe)) {
         let streams = try (input: Pipe(), output: Pipe(), errors: Pipe())
         var actions = posix_spawn_file_actions_t()
@@ -70,6 +73,12 @@ final class Process: Sendable {
         }
         posix_spawn_file_actions_adddup2(&actions, streams.output.writing, 1)
         posix_spawn_file_actions_adddup2(&actions, streams.errors.writing, 2)
+        // Behind them all, so that none is overwritten before it was copied.
+        let copies = sockets.map { fcntl($0, F_DUPFD_CLOEXEC, 100) }
+        defer { for copy in copies { close(copy) } }
+        for (index, copy) in copies.enumerated() {
+            posix_spawn_file_actions_adddup2(&actions, copy, 3 + Int32(index))
+        }
         return (try spawn(command, &actions, environment), streams)
     }
 

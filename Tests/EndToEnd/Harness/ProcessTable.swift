@@ -4,7 +4,7 @@ import Glibc
 enum ProcessTable {
     /// The children of a process, of all its threads, with their state letters.
     static func children(of pid: pid_t) -> [(pid: pid_t, state: Character)] {
-        let threads = names("/proc/\(pid)/task")
+        let threads = Disk.names("/proc/\(pid)/task")
         let children = threads.flatMap { thread in
             ((try? Disk.text("/proc/\(pid)/task/\(thread)/children")) ?? "").split(separator: " ").compactMap {
                 pid_t($0)
@@ -47,18 +47,5 @@ enum ProcessTable {
     }
 
     /// How many descriptors it has open.
-    static func descriptors(of pid: pid_t) -> Int { names("/proc/\(pid)/fd").count }
-
-    private static func names(_ path: String) -> [String] {
-        guard let directory = opendir(path) else { return [] }
-        defer { closedir(directory) }
-        var names: [String] = []
-        while let entry = readdir(directory) {
-            names.append(
-                withUnsafeBytes(of: &entry.pointee.d_name) {
-                    String(cString: $0.baseAddress!.assumingMemoryBound(to: CChar.self))
-                })
-        }
-        return names.filter { !$0.hasPrefix(".") }
-    }
+    static func descriptors(of pid: pid_t) -> Int { Disk.names("/proc/\(pid)/fd").count }
 }

@@ -61,6 +61,20 @@ enum Disk {
         rmdir(path)
     }
 
+    /// What lies in a directory; nothing when there is none.
+    static func names(_ path: String) -> [String] {
+        guard let directory = opendir(path) else { return [] }
+        defer { closedir(directory) }
+        var names: [String] = []
+        while let entry = readdir(directory) {
+            names.append(
+                withUnsafeBytes(of: &entry.pointee.d_name) {
+                    String(cString: $0.baseAddress!.assumingMemoryBound(to: CChar.self))
+                })
+        }
+        return names.filter { $0 != "." && $0 != ".." }
+    }
+
     static func exists(_ path: String) -> Bool { access(path, F_OK) == 0 }
 
     static func mode(_ path: String) throws -> mode_t {

@@ -1,0 +1,67 @@
+/*
+ * file.c - whole files, for threads that may wait.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+#include <uv.h>
+
+#include "CWeirStorage.h"
+
+static int each_block(int from, uint64_t offset, uint64_t length, int to,
+                      uint8_t digest[WEIR_SHA256_SIZE]) {
+  uint64_t done = 0;
+  int status = 0;
+  weir_sha256_t sha;
+  uint8_t *block = malloc(WEIR_PUMP_BUFFER);
+  if (!block) return UV_ENOMEM;
+  weir_sha256_begin(&sha);
+  while (status == 0 && done < length) {
+    size_t room = WEIR_PUMP_BUFFER;
+    size_t written = 0;
+    ssize_t count;
+    if (room > length - done) room = (size_t)(length - done);
+    count = pread(from, block, room, (off_t)(offset + done));
+    if (count < 0 && errno == EINTR) continue;
+    if (count <= 0) {
+      status = count < 0 ? -errno : UV_EOF;
+      break;
+    }
+    weir_sha256_add(&sha, block, (size_t)count);
+    while (to >= 0 && written < (size_t)count) {
+      ssize_t put = pwrite(to, block + written, (size_t)count - written,
+                           (off_t)(done + written));
+      if (put < 0 && errno == EINTR) continue;
+      if (put < 0) {
+        status = -errno;
+        break;
+      }
+      written += (size_t)put;
+    }
+    done += (uint64_t)count;
+  }
+  free(block);
+  weir_sha256_end(&sha, digest);
+  return status;
+}
+
+int weir_file_copy(int from, uint64_t offset, uint64_t length, int to,
+                   uint8_t digest[WEIR_SHA256_SIZE]) {
+  return each_block(from, offset, length, to, digest);
+}
+
+int weir_file_digest(int file, uint64_t offset, uint64_t length,
+                     uint8_t digest[WEIR_SHA256_SIZE]) {
+  return each_block(file, offset, length, -1, digest);
+}
+
+long weir_file_attribute(int file, const char *name, void *bytes, size_t room) {
+  ssize_t count = fgetxattr(file, name, bytes, room);
+  return count < 0 ? -errno : count;
+}
+
+int weir_file_set_attribute(int file, const char *name, const void *bytes,
+                            size_t length) {
+  return fsetxattr(file, name, bytes, length, 0) < 0 ? -errno : 0;
+}

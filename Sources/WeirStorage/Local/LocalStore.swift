@@ -1,0 +1,165 @@
+internal import Glibc
+internal import WeirLoop
+
+/// Objects in a directory: a file each, at a path that follows from its key (`LocalPath`), with the object's bytes and nothing
+/// else in it. Several processes may use one directory.
+public final class LocalStore: ObjectStore {
+    private let files: LocalFiles
+    private let lane: PumpLane
+
+    /// Makes the directory if there is none.
+    public init(directory: String) async throws(ObjectError) {
+        let root = directory.count > 1 && directory.hasSuffix("/") ? String(directory.dropLast()) : directory
+        files = LocalFiles(root: root)
+        do throws(CoreError) { lane = try PumpLane() } catch { throw ObjectError(file: error, "no memory for a store") }
+        try await work("open", nil) { [files] () throws(ObjectError) in try files.prepare() }
+    }
+
+    // MARK: Operations
+
+    public func put(
+        _ key: ObjectKey, _ source: ObjectSource, _ facts: ObjectFacts
+    ) async throws(ObjectError) -> ObjectInfo {
+        let files = files
+        var pipe: Int32 = -1
+        if case .pipe(let descriptor) = source.bytes { pipe = descriptor }
+        let file: (descriptor: Int32, path: String)
+        do throws(ObjectError) {
+            file = try await work("put", key) { () throws(ObjectError) in try files.begin() }
+        } catch {
+            if pipe >= 0 { Glibc.close(pipe) }
+            throw error
+        }
+        do throws(ObjectError) {
+            let digest: String
+            switch source.bytes {
+            case .memory(let bytes):
+                digest = try await work("put", key) { () throws(ObjectError) in try files.fill(file.descriptor, bytes) }
+            case .file(let descriptor, let offset):
+                digest = try await work("put", key) { () throws(ObjectError) in
+                    try files.fill(file.descriptor, from: descriptor, offset: offset, length: source.length)
+                }
+            case .pipe(let descriptor):
+                pipe = -1
+                digest = try await drain(descriptor, into: file.descriptor, source.length, key)
+            }
+            if Task.isCancelled { throw ObjectError(.cancelled, operation: "put", key: key.text, "cancelled") }
+            let info = try await work("put", key) { () throws(ObjectError) in
+                try files.finish(
+                    key, file.descriptor, file.path, digest: digest, length: source.length, type: facts.type)
+            }
+            await later { Glibc.close(file.descriptor) }
+            source.progress?(source.length, source.length)
+            return info
+        } catch {
+            await later { files.discard(file.descriptor, file.path) }
+            throw error
+        }
+    }
+
+    private func drain(
+        _ socket: Int32, into file: Int32, _ length: UInt64, _ key: ObjectKey
+    ) async throws(ObjectError) -> String {
+        guard length > 0 else {
+            Glibc.close(socket)
+            return SHA256.hex(of: [])
+        }
+        let pump: FilePump
+        do throws(CoreError) {
+            pump = try FilePump(lane, .into, file: file, offset: 0, length: length, socket: socket, hashes: true)
+        } catch {
+            throw ObjectError(file: error, operation: "put", key: key.text, "the source cannot be read")
+        }
+        let status = await pump.ended()
+        let moved = pump.moved
+        let digest = pump.digest()
+        await pump.close()
+        if Task.isCancelled { throw ObjectError(.cancelled, operation: "put", key: key.text, "cancelled") }
+        if status == UV.endOfFile {
+            throw ObjectError(
+                .length, operation: "put", key: key.text, "the source ended after \(moved) of \(length) bytes")
+        }
+        guard status == 0 else {
+            throw ObjectError(file: CoreError(rawValue: status), operation: "put", key: key.text, "the copy failed")
+        }
+        return digest
+    }
+
+    public func get(_ key: ObjectKey, _ range: ObjectRange?) async throws(ObjectError) -> ObjectStream {
+        let files = files
+        let (descriptor, info) = try await work("get", key) { () throws(ObjectError) in try files.open(key) }
+        do throws(ObjectError) {
+            let range = try LocalFiles.resolve(range, info)
+            return ObjectStream(info, range, descriptor: descriptor, isFile: true, offset: range.lowerBound)
+        } catch {
+            Glibc.close(descriptor)
+            throw error.during("get", key)
+        }
+    }
+
+    public func read(_ key: ObjectKey, _ range: ObjectRange?, limit: Int) async throws(ObjectError) -> [UInt8] {
+        try await work("get", key) { [files] () throws(ObjectError) in try files.read(key, range, limit: limit) }
+    }
+
+    public func save(
+        _ key: ObjectKey, to descriptor: Int32, _ progress: ObjectProgress?
+    ) async throws(ObjectError) -> ObjectInfo {
+        let info = try await work("get", key) { [files] () throws(ObjectError) in try files.save(key, to: descriptor) }
+        progress?(info.length, info.length)
+        return info
+    }
+
+    public func head(_ key: ObjectKey) async throws(ObjectError) -> ObjectInfo {
+        try await work("head", key) { [files] () throws(ObjectError) in try files.head(key) }
+    }
+
+    public func delete(_ key: ObjectKey) async throws(ObjectError) {
+        try await work("delete", key) { [files] () throws(ObjectError) in try files.delete(key) }
+    }
+
+    public func list(prefix: String, after: String?, limit: Int) async throws(ObjectError) -> ObjectList {
+        try await work("list", nil) { [files] () throws(ObjectError) in
+            var listing = LocalListing(
+                files: files, prefix: prefix, after: after, limit: min(max(1, limit), ObjectList.limit))
+            return try listing.run()
+        }
+    }
+
+    public func copy(_ key: ObjectKey, to other: ObjectKey) async throws(ObjectError) -> ObjectInfo {
+        let stream: ObjectStream
+        do throws(ObjectError) {
+            stream = try await get(key)
+        } catch {
+            var error = error
+            error.operation = "copy"
+            throw error
+        }
+        let descriptor = stream.takeDescriptor()
+        defer { Glibc.close(descriptor) }
+        return try await put(
+            other, .file(descriptor, length: stream.info.length), ObjectFacts(type: stream.info.type))
+    }
+
+    /// None: files are sent by whoever reads them.
+    public func url(_ key: ObjectKey, expires: Int) -> String? { nil }
+
+    public func close() async {}
+
+    // MARK: On the pool
+
+    private func work<Value: Sendable>(
+        _ operation: String, _ key: ObjectKey?, _ body: @escaping @Sendable () throws(ObjectError) -> Value
+    ) async throws(ObjectError) -> Value {
+        do {
+            return try await onPool { try body() }
+        } catch let error as ObjectError {
+            throw error.during(operation, key)
+        } catch let error as CoreError {
+            throw ObjectError(file: error, operation: operation, key: key?.text ?? "", "the pool refused")
+        } catch {
+            throw ObjectError(.cancelled, operation: operation, key: key?.text ?? "", "\(error)")
+        }
+    }
+
+    private func later(_ body: @escaping @Sendable () -> Void) async { try? await onPool { body() } }
+}

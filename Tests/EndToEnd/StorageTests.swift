@@ -1,0 +1,162 @@
+import Glibc
+import Testing
+
+/// `weir sign` and `weir object` beside curl and boto3, with a real S3 server in between.
+@Suite("Storage", .ownThread, .enabled(if: S3.isThere))
+struct StorageTests {
+    @Test("headers and URLs that `weir sign` prints work in curl", .enabled(if: Peer.has("curl")))
+    func curl() throws {
+        try S3.run { s3 in
+            let scratch = try Scratch()
+            let file = scratch.path + "/file"
+            try Disk.write(file, Array("signed".utf8))
+            let url = s3.endpoint + "/media/sign/a%20b%2Bc//x?x-id=PutObject"
+            let plain = s3.endpoint + "/media/sign/a%20b%2Bc//x"
+            let headers = scratch.path + "/headers"
+            let words = ["--header", "Content-Type: text/plain", "--body", file]
+            try Disk.write(headers, try s3.weir(["sign", "PUT", url] + words).text.utf8)
+            let put = try Peer.demand("curl", "-sS", "-w", "%{http_code}", "-H", "@\(headers)", "-T", file, url)
+            #expect(put.text == "200")
+            // Another body is not what was signed.
+            try Disk.write(file, Array("forged".utf8))
+            let forged = try Peer.demand("curl", "-sS", "-w", "%{http_code}", "-H", "@\(headers)", "-T", file, url)
+            #expect(!forged.text.hasSuffix("200"), "\(forged.text)")
+
+            let signed = try s3.weir(["sign", "GET", plain, "--expires", "600"]).line
+            #expect(try Peer.demand("curl", "-sS", signed).text == "signed")
+            let tampered = signed.replacing("a%20b", with: "a%20c")
+            #expect(try Peer.demand("curl", "-sS", tampered).text.contains("SignatureDoesNotMatch"))
+            let old = try s3.weir(["sign", "GET", plain, "--expires", "60", "--date", "20200101T000000Z"]).line
+            #expect(try Peer.demand("curl", "-sS", old).text.lowercased().contains("expired"))
+            let removal = try s3.weir(["sign", "DELETE", plain, "--expires", "60"]).line
+            #expect(try Peer.demand("curl", "-sS", "-X", "DELETE", "-w", "%{http_code}", removal).text == "204")
+        }
+    }
+
+    @Test("boto3 reads what Weir wrote, and Weir what boto3 wrote", .enabled(if: S3.python != nil))
+    func boto3() throws {
+        let python = try #require(S3.python)
+        try S3.run { s3 in
+            let scratch = try Scratch()
+            let (one, two) = (scratch.path + "/one", scratch.path + "/two")
+            try Disk.write(one, (0..<70_000).map { UInt8(truncatingIfNeeded: $0 &* 31) })
+            let key = "interop/ä + 100% //.txt"
+            #expect(try s3.weir(["object", "put", one, key, "--type", "text/x-weir"]).exit == .code(0))
+            let script = """
+                import sys, boto3
+                from botocore.config import Config
+                s3 = boto3.client("s3", endpoint_url=sys.argv[1], region_name="auto", aws_access_key_id=sys.argv[2],
+                    aws_secret_access_key=sys.argv[3], config=Config(s3={"addressing_style": "path"}))
+                key, one, two = sys.argv[4:7]
+                got = s3.get_object(Bucket="media", Key=key)
+                assert got["ContentType"] == "text/x-weir", got
+                assert got["Body"].read() == open(one, "rb").read()
+                s3.put_object(Bucket="media", Key=key + "2", Body=open(one, "rb").read()[::-1])
+                print([o["Key"] for o in s3.list_objects_v2(Bucket="media", Prefix="interop/")["Contents"]])
+                """
+            let script2 = scratch.path + "/script.py"
+            try Disk.write(script2, Array(script.utf8))
+            let listed = try Peer.demand(python, script2, s3.endpoint, S3.access, S3.secret, key, one, two)
+            #expect(listed.text == "['\(key)', '\(key)2']\n")
+            #expect(try s3.weir(["object", "get", key + "2", two]).exit == .code(0))
+            #expect(try Disk.read(two) == Array(try Disk.read(one).reversed()))
+            let list = try s3.weir(["object", "ls", "interop/"]).text.split(separator: "\n")
+            #expect(list.count == 2 && list.allSatisfy { $0.contains("70000") })
+            let output = try s3.weir(["object", "get", key, "-"])
+            #expect(output.output == (try Disk.read(one)))
+        }
+    }
+
+    @Test("a wrong secret, a wrong region and no answer are said as such, with exit code 1")
+    func errors() throws {
+        try S3.run { s3 in
+            let secret = try s3.weir(["object", "get", "k", "-"], ["WEIR_R2_SECRET_ACCESS_KEY=wrong"])
+            #expect(secret.exit == .code(1))
+            #expect(secret.errors.contains("weir object: get k: 403 SignatureDoesNotMatch: "), "\(secret.errors)")
+            let region = try s3.weir(["object", "get", "k", "-"], ["WEIR_STORAGE_REGION=eu-wrong-1"])
+            #expect(region.exit == .code(1))
+            #expect(region.errors.contains("it was signed for region eu-wrong-1"), "\(region.errors)")
+            let nobody = try s3.weir(["object", "head", "k"], ["WEIR_STORAGE_ENDPOINT=http://127.0.0.1:1"])
+            #expect(nobody.exit == .code(1))
+            #expect(nobody.errors.hasPrefix("weir object: head k: "), "\(nobody.errors)")
+        }
+    }
+
+    @Test("300 MiB go up in parts and come down as they were, in 24 MiB of memory", .enabled(if: Peer.has("python3")))
+    func large() throws {
+        try S3.run { s3 in
+            let scratch = try Scratch()
+            let (one, two) = (scratch.path + "/one", scratch.path + "/two")
+            try Peer.demand("sh", "-c", "head -c 314572800 /dev/urandom >\(one)")
+            // What the program took at most, in KiB, on the last line.
+            let measure = """
+                import resource, subprocess, sys
+                code = subprocess.run(sys.argv[1:]).returncode
+                print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
+                sys.exit(code)
+                """
+            // The program as it is built for tests is large before it does anything.
+            let idle = try #require(Int(try s3.weir(["object", "ls"], wrapper: ["python3", "-c", measure]).line))
+            for words in [["object", "put", one, "large"], ["object", "get", "large", two]] {
+                let result = try s3.weir(words, wrapper: ["python3", "-c", measure], within: 300)
+                #expect(result.exit == .code(0), "\(result.errors)")
+                let resident = try #require(Int(result.line))
+                let most = max(24 << 10, idle + (4 << 10))
+                if !Pace.isSanitized { #expect(resident <= most, "\(words[1]): \(resident) KiB of \(most)") }
+                #expect(result.errors.contains("314.6 MB in "), "\(result.errors)")
+            }
+            #expect(try Peer.run(["cmp", one, two]).exit == .code(0))
+            #expect(try s3.weir(["object", "head", "large"]).text.contains("length: 314572800\n"))
+            #expect(try s3.weir(["object", "rm", "large"]).exit == .code(0))
+        }
+    }
+}
+
+extension Peer.Result {
+    /// Its first line.
+    fileprivate var line: String { String(text.split(separator: "\n").first ?? "") }
+}
+
+/// The S3 server of `Tests/Storage`, and Weir's program with it as its store.
+struct S3 {
+    static let access = "0123456789abcdef0123456789abcdef"
+    static let secret = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
+
+    static let isThere =
+        Disk.exists("/usr/lib/python3/dist-packages/swift/common/middleware/s3api/s3api.py")
+        || Pace.variable("WEIR_ALLOW_SKIP") == "0"
+
+    /// A Python that has boto3.
+    static let python = ["python3", "/usr/bin/python3"].first {
+        (try? Peer.run([$0, "-c", "import boto3"]))?.exit == .code(0)
+    }
+
+    let endpoint: String
+
+    static func run(_ body: (S3) throws -> Void) throws {
+        let scratch = try Scratch()
+        let server = try Process(
+            ["/usr/bin/python3", Tool.root + "/Tests/Storage/s3_server.py", scratch.path], input: .pipe)
+        defer { server.end() }
+        let line = server.wait(120) { printed -> String? in
+            printed.text.hasSuffix("\n") || printed.isOver ? printed.text : nil
+        }
+        guard let line, line.hasPrefix("ready ") else {
+            throw Failure("the S3 server did not start: \(server.state.lines.joined(separator: "\n"))")
+        }
+        try body(S3(endpoint: String(line.dropFirst(6).dropLast())))
+        server.closeInput()
+        _ = try server.waitForExit()
+    }
+
+    /// Runs the program, whose store this is.
+    func weir(
+        _ words: [String], _ environment: [String] = [], wrapper: [String] = [], within seconds: Double = Pace.patience
+    ) throws -> Peer.Result {
+        let variables = [
+            "WEIR_R2_ACCESS_KEY_ID=\(S3.access)", "WEIR_R2_SECRET_ACCESS_KEY=\(S3.secret)", "WEIR_STORAGE_KIND=r2",
+            "WEIR_STORAGE_BUCKET=media", "WEIR_STORAGE_ENDPOINT=\(endpoint)",
+        ]
+        return try Peer.run(["env"] + variables + environment + wrapper + [Daemon.program] + words, within: seconds)
+    }
+}

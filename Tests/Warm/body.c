@@ -1,0 +1,186 @@
+#include "body.h"
+
+#define SETS 2u
+
+void body_init(struct body *body) {
+  memset(body, 0, sizeof *body);
+  for (size_t i = 0; i < 3; i++)
+    body->counter_of[i] = -1;
+}
+
+static int kind_of(const struct body *body, const uint8_t *packet) {
+  uint16_t pid = packet_pid(packet);
+  if (pid == 0) return 0;
+  return pid == packet_pmt_pid(body->set) ? 1 : 2;
+}
+
+/* ISO/IEC 13818-1 2.4.3.3: with a payload, one more than the last one's. */
+static void count(struct body *body, const uint8_t *packet) {
+  int *last = &body->counter_of[kind_of(body, packet)];
+  unsigned found = packet_counter(packet);
+  unsigned step = (packet[3] & 0x10u) ? 1 : 0;
+  if (*last >= 0 && (((unsigned)*last + step) & 0x0fu) != found)
+    body->counted++;
+  *last = (int)found;
+}
+
+static void forget_counters(struct body *body) {
+  for (size_t i = 0; i < 3; i++)
+    body->counter_of[i] = -1;
+}
+
+/* PAT, then PMT. */
+static void take_preamble(struct body *body, const uint8_t *packet) {
+  uint8_t section[64];
+  int is_right = 0;
+  if (body->preamble == 0) {
+    for (unsigned set = 0; set < SETS && !is_right; set++) {
+      size_t length = packet_pat(section, set);
+      is_right = packet_carries(packet, 0, section, length);
+      if (is_right) body->set = set;
+    }
+  } else {
+    size_t length = packet_pmt(section, body->set);
+    is_right =
+        body->preamble == 1 &&
+        packet_carries(packet, packet_pmt_pid(body->set), section, length);
+  }
+  body->preamble++;
+  if (!is_right) {
+    body->unsaid++;
+    return;
+  }
+  count(body, packet);
+}
+
+static int is_access(const struct body *body, const uint8_t *packet) {
+  return packet_pid(packet) == packet_video_pid(body->set) &&
+         packet_starts_unit(packet) && packet_flag(packet, 0x40u);
+}
+
+/* Which programmes the packet is of, where it tells. */
+static void follow_set(struct body *body, const uint8_t *packet) {
+  uint16_t pid = packet_pid(packet);
+  for (unsigned set = 0; set < SETS; set++) {
+    if (pid != packet_pmt_pid(set) && pid != packet_video_pid(set)) continue;
+    if (set != body->set) body->counter_of[1] = body->counter_of[2] = -1;
+    body->set = set;
+  }
+}
+
+static void begin_segment(struct body *body, uint64_t number) {
+  if (body->segments < BODY_SEGMENTS)
+    body->segment[body->segments] = (struct body_segment){number, 0};
+  body->segments++;
+}
+
+/* The stream goes on elsewhere. */
+static void take_break(struct body *body, const uint8_t *packet,
+                       uint64_t number) {
+  uint64_t run = number >> PACKET_RUN_BITS;
+  uint64_t before = body->next >> PACKET_RUN_BITS;
+  int is_lossy = body->is_lossy && !body->behind_marker && run == before;
+  if (is_lossy && number > body->next) {
+    body->missing += number - body->next;
+    forget_counters(body);
+  } else if (body->is_mixed && run == before) {
+    body->turned++;
+    forget_counters(body);
+  } else if (!body->behind_marker) {
+    body->broken++;
+    forget_counters(body);
+  } else if (run != before) {
+    if (run < before) body->broken++;
+    body->runs++;
+    forget_counters(body);
+    if (!is_access(body, packet) && (number & PACKET_INDEX) != 0) body->blind++;
+  } else if (number < body->next) {
+    body->broken++;
+  } else {
+    body->skips++;
+    body->skipped += (number - body->next) * PACKET;
+    follow_set(body, packet);
+    if (!is_access(body, packet)) body->blind++;
+    /* The marker counts as the packet before did: see take_marker(). */
+  }
+  begin_segment(body, number);
+}
+
+static void take_marker(struct body *body, const uint8_t *packet) {
+  body->markers++;
+  if (body->behind_marker) body->doubled++;
+  body->behind_marker = 1;
+  /* PSI jumps with the rest of a skipped stream; of the PID that the marker is
+   * on, it says the counter of the packet before the landing. */
+  forget_counters(body);
+  if (packet_pid(packet) == packet_video_pid(0) ||
+      packet_pid(packet) == packet_video_pid(1))
+    body->counter_of[2] = (int)packet_counter(packet);
+  else
+    body->unsaid++;
+}
+
+static void take_packet(struct body *body, const uint8_t *packet) {
+  if (packet[0] != PACKET_SYNC) {
+    body->torn++;
+    return;
+  }
+  if (packet_is_marker(packet)) {
+    take_marker(body, packet);
+    return;
+  }
+  struct packet_trailer trailer = packet_trailer(packet);
+  if (trailer.hash != packet_hash(packet)) {
+    if (body->has_begun)
+      body->forged++;
+    else
+      take_preamble(body, packet);
+    return;
+  }
+  if (!body->has_begun) {
+    body->has_begun = 1;
+    if (body->preamble != 2) body->unsaid++;
+    if (!is_access(body, packet)) body->blind++;
+    body->next = trailer.number;
+    body->early = (uint64_t)body->behind_marker;
+    body->behind_marker = 0;
+    body->position = trailer.number * PACKET;
+    begin_segment(body, trailer.number);
+  } else if (trailer.number != body->next) {
+    take_break(body, packet, trailer.number);
+  } else if (body->behind_marker) {
+    body->kept++;
+    forget_counters(body);
+  }
+  follow_set(body, packet);
+  count(body, packet);
+  body->behind_marker = 0;
+  body->packets++;
+  body->next = trailer.number + 1;
+  body->written = trailer.written;
+  if (body->segments <= BODY_SEGMENTS)
+    body->segment[body->segments - 1].count++;
+}
+
+void body_feed(struct body *body, const uint8_t *bytes, size_t length) {
+  if (body->partial_length > 0) {
+    size_t missing = PACKET - body->partial_length;
+    if (missing > length) missing = length;
+    memcpy(body->partial + body->partial_length, bytes, missing);
+    body->partial_length += missing;
+    bytes += missing;
+    length -= missing;
+    if (body->partial_length < PACKET) return;
+    take_packet(body, body->partial);
+    body->partial_length = 0;
+  }
+  for (; length >= PACKET; bytes += PACKET, length -= PACKET)
+    take_packet(body, bytes);
+  memcpy(body->partial, bytes, length);
+  body->partial_length = length;
+}
+
+uint64_t body_faults(const struct body *body) {
+  return body->torn + body->forged + body->broken + body->doubled +
+         body->blind + body->unsaid + body->counted;
+}
