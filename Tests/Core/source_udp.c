@@ -73,12 +73,12 @@ static void receive(void) {
   test_poll(&test->bench);
 }
 
-/* That many in all; a kernel that dropped some would make it wait for ever. */
+/* That many in all; where the kernel dropped some, they never come. */
 static void await(uint64_t received) {
   uint64_t began = uv_hrtime();
   while (counters().received < received) {
     receive();
-    CHECK(uv_hrtime() - began < 20 * TEST_SECOND);
+    CHECK(uv_hrtime() - began < 120 * TEST_SECOND);
   }
 }
 
@@ -143,7 +143,7 @@ static void test_patience_of_the_loop(void) {
   uint64_t began = uv_hrtime();
   while (weir_source_bytes(test->source) < 2 * SEVEN) {
     receive();
-    CHECK(uv_hrtime() - began < 20 * TEST_SECOND);
+    CHECK(uv_hrtime() - began < 120 * TEST_SECOND);
   }
   CHECK(uv_hrtime() - began >= 50 * TEST_MS);
   CHECK_EQ(counters().lost, 1);
@@ -236,7 +236,7 @@ static void test_overflow(void) {
   uint64_t began = uv_hrtime();
   while (counters().overflows == 0) {
     receive();
-    CHECK(uv_hrtime() - began < 20 * TEST_SECOND);
+    CHECK(uv_hrtime() - began < 120 * TEST_SECOND);
   }
   CHECK_EQ(counters().received + counters().overflows, 501);
   CHECK_EQ(weir_source_bytes(test->source), counters().received * SEVEN);
