@@ -86,7 +86,7 @@ struct R2Tests {
     /// Waits without the store's clock.
     @LoopActor
     private static func until(_ condition: () -> Bool) async throws {
-        let end = LoopClock.monotonic.now + 60_000_000_000
+        let end = LoopClock.monotonic.deadline(after: 240)
         while !condition() {
             try #require(LoopClock.monotonic.now < end)
             try await LoopClock.monotonic.sleep(for: 0.002)
@@ -320,7 +320,7 @@ struct R2Tests {
         }
     }
 
-    @Test("100 objects in a batch take at most three tenths of the time of one after the other, 50 ms away")
+    @Test("100 objects in a batch go 16 at a time, one after the other one at a time")
     func batch() throws {
         let server = RecordingServer { _, _ in
             usleep(50_000)
@@ -329,15 +329,12 @@ struct R2Tests {
         defer { server.close() }
         let objects = (0..<100).map { (key: ObjectKey(known: "k\($0)"), source: ObjectSource.bytes([1])) }
         try withR2(server.options()) { store in
-            let start = LoopClock.monotonic.now
             for object in objects.prefix(10) { _ = try await store.put(object.key, object.source) }
-            let single = Double(LoopClock.monotonic.now - start) / 10
-            let middle = LoopClock.monotonic.now
+            #expect(server.most == 1)
             let results = await store.put(objects)
-            let batch = Double(LoopClock.monotonic.now - middle) / 100
             #expect(results.allSatisfy { (try? $0.get()) != nil })
-            #expect(batch <= 0.3 * single)
             #expect(server.most == 16)
+            #expect(server.requests.count == 110)
         }
     }
 
