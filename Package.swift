@@ -52,6 +52,7 @@ let package = Package(
         .target(
             name: "WeirStorage", dependencies: ["WeirHTTP", "WeirLoop", "CWeirStorage", "CLibuv"],
             swiftSettings: strict),
+        .target(name: "WeirMedia", dependencies: ["WeirHTTP", "WeirLoop"], swiftSettings: strict),
         .target(
             name: "Weir",
             dependencies: [
@@ -70,6 +71,9 @@ let package = Package(
         .testTarget(
             name: "WeirStorageTests", dependencies: ["WeirStorage", "WeirHTTP", "WeirLoop"],
             exclude: ["NOTICE.md", "botocore_signatures.py", "sigv4_vectors.json"], swiftSettings: strict),
+        .testTarget(
+            name: "WeirMediaTests", dependencies: ["WeirMedia", "WeirHTTP", "WeirLoop"],
+            swiftSettings: strict),
         .testTarget(name: "WeirTests", dependencies: ["Weir", "WeirStorage"], swiftSettings: strict),
         .testTarget(name: "EndToEnd", dependencies: ["Weir", "WeirHTTP", "WeirLoop"], swiftSettings: strict),
     ],
