@@ -65,6 +65,13 @@ let package = Package(
             ].map { .embedInCode("Page/\($0)") },
             swiftSettings: strict),
         .executableTarget(name: "weir-program", dependencies: ["Weir"], path: "Sources/weir", swiftSettings: strict),
+        // A Bot API for tests and benchmarks: no part of any product.
+        .target(
+            name: "TelegramStandIn", dependencies: ["WeirHTTP", "WeirLoop", "COpenSSL"],
+            path: "Tests/TelegramStandIn", swiftSettings: strict),
+        .executableTarget(
+            name: "telegram-stand-in", dependencies: ["TelegramStandIn", "WeirHTTP", "WeirLoop"],
+            path: "Tests/telegram-stand-in", swiftSettings: strict),
         .testTarget(name: "WeirLoopTests", dependencies: ["WeirLoop"], swiftSettings: strict),
         .testTarget(name: "WeirHTTPTests", dependencies: ["WeirHTTP", "COpenSSL"], swiftSettings: strict),
         .testTarget(name: "WeirLiveTests", dependencies: ["WeirLive"], swiftSettings: strict),
@@ -72,7 +79,7 @@ let package = Package(
             name: "WeirStorageTests", dependencies: ["WeirStorage", "WeirHTTP", "WeirLoop"],
             exclude: ["NOTICE.md", "botocore_signatures.py", "sigv4_vectors.json"], swiftSettings: strict),
         .testTarget(
-            name: "WeirMediaTests", dependencies: ["WeirMedia", "WeirHTTP", "WeirLoop"],
+            name: "WeirMediaTests", dependencies: ["WeirMedia", "TelegramStandIn", "WeirHTTP", "WeirLoop"],
             swiftSettings: strict),
         .testTarget(name: "WeirTests", dependencies: ["Weir", "WeirStorage"], swiftSettings: strict),
         .testTarget(name: "EndToEnd", dependencies: ["Weir", "WeirHTTP", "WeirLoop"], swiftSettings: strict),
