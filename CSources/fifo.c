@@ -67,7 +67,6 @@ int weir_fifo_pop(weir_fifo_t *fifo, uint64_t *value) {
 
 void weir_fifo_destroy(weir_fifo_t *fifo) {
   if (fifo == NULL) return;
-  weir_allocator_t allocator = fifo->allocator;
-  weir__release(&allocator, fifo->values, bytes_of(fifo));
-  weir__release(&allocator, fifo, sizeof *fifo);
+  weir__release(&fifo->allocator, fifo->values, bytes_of(fifo));
+  weir__release(&fifo->allocator, fifo, sizeof *fifo);
 }

@@ -172,6 +172,5 @@ void weir_mailbox_close(weir_mailbox_t *mailbox, void (*closed)(void *data)) {
 
 void weir_mailbox_destroy(weir_mailbox_t *mailbox) {
   if (mailbox == NULL) return;
-  weir_allocator_t allocator = mailbox->allocator;
-  weir__release(&allocator, mailbox, sizeof *mailbox);
+  weir__release(&mailbox->allocator, mailbox, sizeof *mailbox);
 }
