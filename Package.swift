@@ -66,6 +66,7 @@ let package = Package(
                 .target(name: "CPostgreSQL", condition: .when(traits: ["PostgreSQL"])),
             ],
             swiftSettings: strict),
+        .target(name: "WeirMedia", dependencies: ["WeirHTTP", "WeirLoop"], swiftSettings: strict),
         .target(
             name: "Weir",
             dependencies: [
@@ -78,6 +79,13 @@ let package = Package(
             ].map { .embedInCode("Page/\($0)") },
             swiftSettings: strict),
         .executableTarget(name: "weir-program", dependencies: ["Weir"], path: "Sources/weir", swiftSettings: strict),
+        // A Bot API for tests and benchmarks: no part of any product.
+        .target(
+            name: "TelegramStandIn", dependencies: ["WeirHTTP", "WeirLoop", "COpenSSL"],
+            path: "Tests/TelegramStandIn", swiftSettings: strict),
+        .executableTarget(
+            name: "telegram-stand-in", dependencies: ["TelegramStandIn", "WeirHTTP", "WeirLoop"],
+            path: "Tests/telegram-stand-in", swiftSettings: strict),
         .testTarget(name: "WeirLoopTests", dependencies: ["WeirLoop"], swiftSettings: strict),
         .testTarget(name: "WeirHTTPTests", dependencies: ["WeirHTTP", "COpenSSL"], swiftSettings: strict),
         .testTarget(name: "WeirLiveTests", dependencies: ["WeirLive"], swiftSettings: strict),
@@ -90,6 +98,9 @@ let package = Package(
             path: "Tests/DatabaseWriter", swiftSettings: strict),
         .testTarget(
             name: "WeirDatabaseTests", dependencies: ["WeirDatabase", "WeirLoop", "weir-database-writer"],
+            swiftSettings: strict),
+        .testTarget(
+            name: "WeirMediaTests", dependencies: ["WeirMedia", "TelegramStandIn", "WeirHTTP", "WeirLoop"],
             swiftSettings: strict),
         .testTarget(name: "WeirTests", dependencies: ["Weir", "WeirStorage"], swiftSettings: strict),
         .testTarget(name: "EndToEnd", dependencies: ["Weir", "WeirHTTP", "WeirLoop"], swiftSettings: strict),
