@@ -25,8 +25,11 @@
 WEIR_BEGIN_DECLS
 
 #define WEIR_TRACK_JOINS_MAX    4096u
-#define WEIR_TRACK_MARKERS_MAX  64u /* PIDs that a gap is marked on */
 #define WEIR_TRACK_PREAMBLE_MAX (64u * WEIR_TS_PACKET) /* bytes */
+#define WEIR_TRACK_MARKERS_MAX  32u /* PIDs that a gap is marked on */
+/* Bytes that may be appended beyond those that were pushed: markers, and what
+ * the scanner had held back. */
+#define WEIR_TRACK_SURPLUS (8192u + WEIR_TRACK_MARKERS_MAX * WEIR_TS_PACKET)
 
 typedef struct weir_track weir_track_t;
 
