@@ -198,7 +198,7 @@ import WeirLoop
             #expect(station.report.position == UInt64(before.count + 3 * 188 + after.count))
             #expect(station.report.transport?.gaps == 1)
             let viewer = try await Viewer(station, warm: .max)
-            #expect(viewer.seat.join.position == UInt64(before.count + 3 * 188 + 2 * 188))
+            #expect(viewer.seat.join.position == UInt64(before.count + 5 * 188))
             let warm = try #require(station.report.warm)
             #expect(warm.tail == UInt64(before.count) && warm.bytes == UInt64(3 * 188 + after.count))
             #expect(warm.seconds < 0.6)
@@ -280,7 +280,7 @@ import WeirLoop
             #expect(station.state == .live)
             #expect(station.report.transport?.gaps == 1)
             let viewer = try await Viewer(station, warm: .max)
-            #expect(viewer.seat.join.position == UInt64(1000 * 188 + 3 * 188 + 2 * 188))
+            #expect(viewer.seat.join.position == UInt64(1005 * 188))
             viewer.close()
         }
     }
