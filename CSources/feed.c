@@ -16,8 +16,6 @@
 #include "weir/source.h"
 
 #define FEED_MAGIC 0x57454644u
-/* What a scanner may hand over beyond what it was given, as it held it back. */
-#define HELD_BACK 8192u
 
 struct weir_feed {
   weir__link_t link; /* first: among those that follow `from` */
@@ -78,10 +76,10 @@ static void catch_up(weir_feed_t *feed) {
  * for. */
 static size_t room_for(weir_feed_t *feed, size_t wanted) {
   weir_fanout_t *to = feed->options.to;
-  size_t held_back = feed->options.track != NULL ? HELD_BACK : 0;
-  uint64_t room = weir_fanout_room(to, wanted + held_back);
+  size_t surplus = feed->options.track != NULL ? WEIR_TRACK_SURPLUS : 0;
+  uint64_t room = weir_fanout_room(to, wanted + surplus);
   if (room == 0) return 0;
-  room = room > held_back ? room - held_back : room;
+  room = room > surplus ? room - surplus : room;
   if (wanted > room) wanted = (size_t)room;
   return wanted - wanted % weir_log_unit(to->log);
 }

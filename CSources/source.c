@@ -9,8 +9,6 @@
 #include "weir/errors.h"
 
 #define SOURCE_OPTIONS_LEAST WEIR__OPTIONS_TO(weir_source_options_t, data)
-/* What a scanner may hand over beyond what it was given, as it held it back. */
-#define HELD_BACK 8192u
 
 uint64_t weir__source_now(const weir_source_t *source) {
   if (source->own_clock)
@@ -140,8 +138,8 @@ void weir__source_splice(weir_source_t *source) {
 }
 
 uint64_t weir__source_track_room(weir_source_t *source, uint64_t wanted) {
-  uint64_t room = weir__source_room(source, wanted + HELD_BACK);
-  if (room > HELD_BACK) room -= HELD_BACK;
+  uint64_t room = weir__source_room(source, wanted + WEIR_TRACK_SURPLUS);
+  if (room > WEIR_TRACK_SURPLUS) room -= WEIR_TRACK_SURPLUS;
   return room < wanted ? room : wanted;
 }
 

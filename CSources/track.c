@@ -14,30 +14,47 @@
 
 /* ---- what the scanner says ---- */
 
-static void put_marker(weir_track_t *track) {
-  uint8_t packet[WEIR_TS_PACKET];
+/* Before each PID's first packet behind a gap: every PID has a counter, and a
+ * decoder forgives a jump of none but the PID that announces it. */
+static void on_pid(weir_ts_t *ts, uint16_t pid, uint8_t continuity,
+                   uint64_t packet) {
+  weir_track_t *track = weir_ts_data(ts);
+  int is_behind_gap = track->gaps > 0 || track->marker != NO_MARKER;
+  if (is_behind_gap && track->markers < WEIR_TRACK_MARKERS_MAX)
+    track->marked[track->markers++] = (weir__marked_t){packet, pid, continuity};
+}
+
+static void begin_run(weir_track_t *track, uint64_t first) {
+  track->first = first;
+  track->has_passed = 1;
   if (track->marker == GAP_MARKER && weir_log_has_files(track->log))
     weir_log_files_clear(track->log);
-  weir_ts_discontinuity(packet, track->marker_pid, track->marker_counter);
-  weir_log_append(track->log, packet, sizeof packet);
+  track->base = weir_log_head(track->log) - first * WEIR_TS_PACKET;
+  track->gaps += track->marker != NO_MARKER;
   track->marker = NO_MARKER;
-  track->gaps++;
 }
 
 static void on_packets(weir_ts_t *ts, const uint8_t *packets, size_t count,
                        uint64_t first) {
   weir_track_t *track = weir_ts_data(ts);
-  if (track->marker != NO_MARKER) put_marker(track);
-  if (!track->has_passed) track->first = first;
-  track->has_passed = 1;
-  track->base = weir_log_head(track->log) - first * WEIR_TS_PACKET;
-  weir_log_append(track->log, packets, count * WEIR_TS_PACKET);
+  const uint8_t *end = packets + count * WEIR_TS_PACKET;
+  uint8_t marker[WEIR_TS_PACKET];
+  if (!track->has_passed) begin_run(track, first);
+  for (; track->put < track->markers; track->put++) {
+    const weir__marked_t *next = &track->marked[track->put];
+    if (next->packet >= first + count) break;
+    const uint8_t *to = end - (first + count - next->packet) * WEIR_TS_PACKET;
+    weir_log_append(track->log, packets, (size_t)(to - packets));
+    weir_ts_discontinuity(marker, next->pid, next->continuity);
+    weir_log_append(track->log, marker, sizeof marker);
+    packets = to;
+  }
+  weir_log_append(track->log, packets, (size_t)(end - packets));
 }
 
 static void on_lock(weir_ts_t *ts, uint64_t offset, uint32_t stride) {
   weir_track_t *track = weir_ts_data(ts);
-  (void)offset;
-  (void)stride;
+  (void)offset, (void)stride;
   track->has_changed = 1;
 }
 
@@ -48,20 +65,9 @@ static void on_loss(weir_ts_t *ts, uint64_t offset) {
 static void on_program(weir_ts_t *ts, const weir_ts_program_t *program,
                        uint64_t packet) {
   weir_track_t *track = weir_ts_data(ts);
-  (void)program;
-  (void)packet;
+  (void)program, (void)packet;
   track->has_changed = 1;
   track->has_psi = 1;
-}
-
-/* There so that continuity is followed. */
-static void on_continuity(weir_ts_t *ts, uint16_t pid, uint8_t expected,
-                          uint8_t found, uint64_t packet) {
-  (void)ts;
-  (void)pid;
-  (void)expected;
-  (void)found;
-  (void)packet;
 }
 
 static void on_foreign(weir_ts_t *ts, weir_ts_foreign_t looks_like) {
@@ -110,11 +116,10 @@ int64_t weir_track_end(weir_track_t *track) {
 
 /* What follows is marked, once there is something before and after it. */
 static void mark(weir_track_t *track, weir__marker_t marker) {
-  if (track->has_passed)
-    weir__track_discontinuity(track, &track->marker_pid,
-                              &track->marker_counter);
   if (track->has_passed || track->marker != NO_MARKER)
     if (marker > track->marker) track->marker = marker;
+  track->base += track->put * WEIR_TS_PACKET;
+  track->markers = track->put = 0;
   track->has_passed = 0;
   track->is_running = 0;
 }
@@ -128,7 +133,7 @@ void weir_track_gap(weir_track_t *track) {
   mark(track, GAP_MARKER);
   if (track->marker != NO_MARKER) {
     track->floor = weir_log_head(track->log);
-    weir__index_clear(&track->index);
+    track->index.count = 0;
     track->time = 0;
   }
   track->pending_count = 0;
@@ -159,7 +164,7 @@ int weir_track_create(weir_track_t **track, const weir_track_options_t *given) {
                                             .on_lock = on_lock,
                                             .on_loss = on_loss,
                                             .on_program = on_program,
-                                            .on_continuity = on_continuity,
+                                            .on_pid = on_pid,
                                             .on_pcr = weir__track_on_pcr,
                                             .on_access = weir__track_on_access,
                                             .on_foreign = on_foreign},

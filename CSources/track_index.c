@@ -54,10 +54,6 @@ void weir__index_add(weir__index_t *index, const weir__point_t *point) {
     added->time = at(index, index->count - 2)->time;
 }
 
-void weir__index_clear(weir__index_t *index) {
-  drop(index, index->count);
-}
-
 uint32_t weir__index_below(const weir__index_t *index, uint64_t position) {
   uint32_t low = 0, high = index->count;
   while (low < high) {

@@ -13,7 +13,7 @@
 
 #define WEIR__PSI_SETS    4u /* that are kept */
 #define WEIR__PSI_PACKETS (WEIR_TRACK_PREAMBLE_MAX / WEIR_TS_PACKET)
-/* PIDs whose counters are kept: PAT, PMTs, and last the PCR's. */
+/* PIDs whose counters are kept: PAT, PMTs; an even number. */
 #define WEIR__PSI_PIDS (WEIR_TS_PROGRAMS_MAX + 2)
 
 /* PAT and PMTs of some part of the stream. */
@@ -78,9 +78,6 @@ void weir__index_renew(weir__index_t *index, const weir__psi_t *psi);
  * When the index is full every second point of the older half goes. O(1),
  * amortised. */
 void weir__index_add(weir__index_t *index, const weir__point_t *point);
-
-/* Drops all points. */
-void weir__index_clear(weir__index_t *index);
 
 /* How many points are older than a position, and at it. O(log points). */
 uint32_t weir__index_below(const weir__index_t *index, uint64_t position);

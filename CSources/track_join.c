@@ -74,22 +74,10 @@ static uint64_t land(void *context) {
 }
 
 static size_t inject(void *context, uint64_t position, uint8_t *bytes) {
-  const weir_track_t *track = context;
-  const weir__index_t *index = &track->index;
-  uint16_t pid;
-  uint8_t counter;
-  weir__track_discontinuity(track, &pid, &counter);
-  uint32_t below = weir__index_below(index, position);
-  if (below > 0) {
-    const weir__point_t *point = weir__index_at(index, below - 1);
-    if (point->position == position && point->psi > 0) {
-      const weir__psi_t *psi = weir__index_psi(index, point->psi);
-      pid = psi->pid[psi->pids - 1];
-      counter = weir__point_counter(point, psi->pids - 1);
-    }
-  }
-  weir_ts_discontinuity(bytes, pid, counter);
-  return WEIR_TS_PACKET;
+  weir_track_t *track = context;
+  if (position != track->landing) weir__track_land(track, position);
+  memcpy(bytes, track->landing_bytes, track->landing_length);
+  return track->landing_length;
 }
 
 const weir_landing_t *weir_track_landing(void) {

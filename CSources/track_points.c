@@ -12,9 +12,10 @@
 #include "track_state.h"
 
 #define PAYLOAD 0x10u
+#define UNKNOWN 0xffu
+#define MARKERS (WEIR_LANDING_MAX / WEIR_TS_PACKET)
 
-/* The programme that is followed: the first with video, or else the first. */
-static const weir_ts_program_t *followed(const weir_track_t *track) {
+const weir_ts_program_t *weir__track_followed(const weir_track_t *track) {
   const weir_ts_program_t *found = NULL;
   for (uint32_t i = 0; i < weir_ts_programs(track->ts); i++) {
     const weir_ts_program_t *program = weir_ts_program(track->ts, i);
@@ -26,22 +27,11 @@ static const weir_ts_program_t *followed(const weir_track_t *track) {
   return found;
 }
 
-static uint16_t pcr_pid(const weir_track_t *track) {
-  const weir_ts_program_t *program = followed(track);
-  return program != NULL ? program->pcr_pid : WEIR_TS_NO_PID;
-}
-
-/* The last continuity counter of a PID; 15, whose successor is 0, of one that
- * has had none. */
-static uint8_t last_counter(const weir_track_t *track, uint16_t pid) {
-  return (uint8_t)(weir_ts_continuity(track->ts, pid) & 0x0f);
-}
-
-void weir__track_discontinuity(const weir_track_t *track, uint16_t *pid,
-                               uint8_t *counter) {
-  *pid = pcr_pid(track);
-  if (*pid == WEIR_TS_NO_PID) *pid = 0;
-  *counter = last_counter(track, *pid);
+uint64_t weir__track_position(const weir_track_t *track, uint64_t packet) {
+  uint32_t before = track->put;
+  while (before > 0 && track->marked[before - 1].packet > packet)
+    before--;
+  return track->base + (packet + before) * WEIR_TS_PACKET;
 }
 
 /* ---- time ---- */
@@ -59,7 +49,8 @@ static int64_t time_of_packet(const weir_track_t *track, uint64_t packet) {
 
 void weir__track_on_pcr(weir_ts_t *ts, const weir_ts_pcr_t *pcr) {
   weir_track_t *track = weir_ts_data(ts);
-  uint16_t pid = pcr_pid(track);
+  const weir_ts_program_t *program = weir__track_followed(track);
+  uint16_t pid = program != NULL ? program->pcr_pid : WEIR_TS_NO_PID;
   if (pid == WEIR_TS_NO_PID && track->is_running) pid = track->clock_pid;
   if (pid != WEIR_TS_NO_PID && pid != pcr->pid) return;
   uint64_t step = weir__pcr_step(track->clock_value, pcr->value);
@@ -80,7 +71,7 @@ void weir__track_on_pcr(weir_ts_t *ts, const weir_ts_pcr_t *pcr) {
 double weir__track_time(const weir_track_t *track, uint64_t position) {
   uint32_t after = weir__index_below(&track->index, position);
   weir__point_t last = {
-      .position = track->base + track->clock_packet * WEIR_TS_PACKET,
+      .position = weir__track_position(track, track->clock_packet),
       .time = track->time};
   const weir__point_t *from = &last, *to = &last;
   if (after > 0) from = weir__index_at(&track->index, after - 1);
@@ -106,19 +97,17 @@ static void renew_psi(weir_track_t *track) {
     uint32_t k = 0;
     while (k < psi.pids && psi.pid[k] != pids[i])
       k++;
-    if (k == psi.pids && psi.pids < WEIR__PSI_PIDS - 1)
+    if (k == psi.pids && psi.pids < WEIR__PSI_PIDS)
       psi.pid[psi.pids++] = pids[i];
     psi.of[i] = (uint8_t)k;
   }
-  uint8_t counter;
-  weir__track_discontinuity(track, &psi.pid[psi.pids++], &counter);
   weir__index_renew(&track->index, &psi);
   track->has_psi = 0;
 }
 
 void weir__track_on_access(weir_ts_t *ts, const weir_ts_access_t *access) {
   weir_track_t *track = weir_ts_data(ts);
-  const weir_ts_program_t *program = followed(track);
+  const weir_ts_program_t *program = weir__track_followed(track);
   int is_ours = 0;
   for (uint32_t i = 0; program != NULL && i < program->streams; i++)
     if (program->stream[i].pid == access->pid) is_ours = 1;
@@ -127,37 +116,64 @@ void weir__track_on_access(weir_ts_t *ts, const weir_ts_access_t *access) {
       (weir__pending_t){access->packet, time_of_packet(track, access->packet)};
 }
 
-/* Takes the counters that come next in the packets from a point on, whose
- * predecessors are those before it. */
-static void look_ahead(const weir__psi_t *psi, weir__point_t *point,
-                       uint64_t *missing, const uint8_t *packet,
-                       size_t length) {
-  for (; length > 0 && *missing != 0;
-       packet += WEIR_TS_PACKET, length -= WEIR_TS_PACKET) {
-    uint16_t pid = (uint16_t)((packet[1] & 0x1f) << 8 | packet[2]);
-    for (uint32_t i = 0; i < psi->pids; i++) {
-      if (psi->pid[i] != pid || (*missing >> i & 1) == 0) continue;
-      int advances = (packet[3] & PAYLOAD) != 0;
-      weir__point_set_counter(point, i, packet[3] + 16u - (uint32_t)advances);
-      *missing &= ~((uint64_t)1 << i);
+/* The counters of the last packets before a position, of some PIDs: each's
+ * next packet tells, or else its last one is before the position. It is 15,
+ * whose successor is 0, of a PID that has had none. */
+static void look_around(const weir_track_t *track, uint64_t position,
+                        const uint16_t *pid, uint32_t pids, uint8_t *counters) {
+  uint32_t missing = pids;
+  struct iovec iov[2];
+  int pieces;
+  int64_t n = weir_log_peek(track->log, position, SIZE_MAX, iov, &pieces);
+  memset(counters, UNKNOWN, pids);
+  for (int k = 0; n > 0 && k < pieces; k++) {
+    const uint8_t *packet = iov[k].iov_base;
+    const uint8_t *end = packet + iov[k].iov_len;
+    for (; packet < end && missing > 0; packet += WEIR_TS_PACKET) {
+      uint16_t found = (uint16_t)((packet[1] & 0x1f) << 8 | packet[2]);
+      for (uint32_t i = 0; i < pids; i++) {
+        if (pid[i] != found || counters[i] != UNKNOWN) continue;
+        int advances = (packet[3] & PAYLOAD) != 0;
+        counters[i] = (packet[3] - advances) & 0x0f;
+        missing--;
+      }
     }
   }
+  for (uint32_t i = 0; i < pids; i++)
+    if (counters[i] == UNKNOWN)
+      counters[i] = weir_ts_continuity(track->ts, pid[i]) & 0x0f;
 }
 
 void weir__track_counters(const weir_track_t *track, weir__point_t *point) {
+  uint8_t counters[WEIR__PSI_PIDS];
   point->psi = track->index.newest;
   if (point->psi == 0) return;
   const weir__psi_t *psi = weir__index_psi(&track->index, point->psi);
-  uint64_t missing = ((uint64_t)1 << psi->pids) - 1;
-  struct iovec iov[2];
-  int pieces;
-  int64_t shown =
-      weir_log_peek(track->log, point->position, SIZE_MAX, iov, &pieces);
-  for (int i = 0; shown > 0 && i < pieces; i++)
-    look_ahead(psi, point, &missing, iov[i].iov_base, iov[i].iov_len);
+  look_around(track, point->position, psi->pid, psi->pids, counters);
   for (uint32_t i = 0; i < psi->pids; i++)
-    if ((missing >> i & 1) != 0)
-      weir__point_set_counter(point, i, last_counter(track, psi->pid[i]));
+    weir__point_set_counter(point, i, counters[i]);
+}
+
+void weir__track_land(weir_track_t *track, uint64_t position) {
+  const weir_ts_program_t *program = weir__track_followed(track);
+  uint32_t streams = program != NULL ? program->streams : 0, count = 0;
+  uint16_t pid[MARKERS] = {0};
+  uint8_t counters[MARKERS];
+  for (uint32_t i = 0; i < streams + WEIR_TS_PIDS && count < MARKERS; i++) {
+    uint16_t next =
+        i < streams ? program->stream[i].pid : (uint16_t)(i - streams);
+    uint32_t k = 0;
+    while (k < count && pid[k] != next)
+      k++;
+    if (k == count && weir_ts_continuity(track->ts, next) >= 0)
+      pid[count++] = next;
+  }
+  look_around(track, position, pid, count, counters);
+  for (uint32_t i = 0; i < count; i++)
+    weir_ts_discontinuity(track->landing_bytes + i * WEIR_TS_PACKET, pid[i],
+                          counters[i]);
+  track->landing = position;
+  track->landing_length = count * WEIR_TS_PACKET;
 }
 
 void weir__track_settle(weir_track_t *track) {
@@ -166,10 +182,11 @@ void weir__track_settle(weir_track_t *track) {
     weir__point_t point = {.time = track->pending[i].time};
     uint64_t packet = track->pending[i].packet;
     if (!track->has_passed || packet < track->first) continue;
-    point.position = track->base + packet * WEIR_TS_PACKET;
+    point.position = weir__track_position(track, packet);
     weir__track_counters(track, &point);
     if (track->index.count == 0) track->has_changed = 1;
     weir__index_add(&track->index, &point);
+    weir__track_land(track, point.position);
   }
   track->pending_count = 0;
 }

@@ -6,9 +6,8 @@
 
 #pragma GCC visibility push(hidden)
 
-#define WEIR__TRACK_PENDING                        \
-  64u /* access points of a slice; more are let go \
-       */
+/* Access points of a slice; more are let go. */
+#define WEIR__TRACK_PENDING 64u
 
 /* What is to be put before the next packet. */
 typedef enum weir__marker {
@@ -16,6 +15,13 @@ typedef enum weir__marker {
   SPLICE_MARKER,
   GAP_MARKER
 } weir__marker_t;
+
+/* A packet that goes behind a marker of its PID. */
+typedef struct weir__marked {
+  uint64_t packet;
+  uint16_t pid;
+  uint8_t continuity;
+} weir__marked_t;
 
 typedef struct weir__pending {
   uint64_t packet;
@@ -30,14 +36,15 @@ struct weir_track {
   weir_ts_t *ts;
   weir__index_t index;
 
-  uint64_t base;  /* position of packet n: base + n * WEIR_TS_PACKET, */
+  uint64_t base;  /* weir__track_position(), */
   uint64_t first; /* for packets from this one on */
   uint64_t floor;
   uint64_t gaps;
   weir__marker_t marker;
-  uint16_t marker_pid;
-  uint8_t marker_counter;
-  uint8_t has_passed;  /* a packet since the last marker */
+  uint32_t markers; /* in the list below */
+  uint32_t put;     /* of them, in the log */
+  weir__marked_t marked[WEIR_TRACK_MARKERS_MAX];
+  uint8_t has_passed;  /* a packet since the last gap */
   uint8_t has_changed; /* something to be told */
   uint8_t has_psi;     /* a PAT or PMT since the set was made */
   weir_ts_foreign_t foreign;
@@ -49,6 +56,10 @@ struct weir_track {
   uint64_t clock_packet;
   int64_t time; /* ticks since the last gap, at clock_packet */
   double rate;  /* bytes a second; 0: not known */
+
+  uint64_t landing; /* where those who skip land, */
+  size_t landing_length;
+  uint8_t landing_bytes[WEIR_LANDING_MAX]; /* and what they are sent first */
 
   uint32_t pending_count;
   weir__pending_t pending[WEIR__TRACK_PENDING];
@@ -63,13 +74,19 @@ void weir__track_on_access(weir_ts_t *ts, const weir_ts_access_t *access);
 /* Adds the access points of a slice, all of whose packets have passed. */
 void weir__track_settle(weir_track_t *track);
 
+/* The programme that is followed: the first with video, or else the first. */
+const weir_ts_program_t *weir__track_followed(const weir_track_t *track);
+
+/* Where a packet of this run lies, in or behind what has passed. */
+uint64_t weir__track_position(const weir_track_t *track, uint64_t packet);
+
 /* The counters of the last packets before a point, of the newest set's PIDs. */
 void weir__track_counters(const weir_track_t *track, weir__point_t *point);
 
-/* The PID of discontinuity packets, and its last counter: that of the PCR;
- * where none is known the PAT's, which every decoder listens to. */
-void weir__track_discontinuity(const weir_track_t *track, uint16_t *pid,
-                               uint8_t *counter);
+/* Makes the markers for who skips to a position: one for each PID that may have
+ * been heard, those of the programme that is followed first. They stay the same
+ * for it: a PID that has not come since goes on with the counter it had. */
+void weir__track_land(weir_track_t *track, uint64_t position);
 
 /* When the byte at a position came, ticks: between two points by the bytes
  * between them. */

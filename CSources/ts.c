@@ -34,6 +34,7 @@ int weir_ts_create(weir_ts_t **ts, const weir_ts_options_t *given) {
   made->data = options.data;
   made->is_inspecting = options.settings.on_program != NULL ||
                         options.settings.on_continuity != NULL ||
+                        options.settings.on_pid != NULL ||
                         options.settings.on_pcr != NULL ||
                         options.settings.on_access != NULL;
   made->search.find = weir__ts_finder(WEIR__TS_SIMD_256);

@@ -18,17 +18,19 @@
 static int follows(weir_ts_t *ts, weir__ts_packet_t *packet, int has_payload) {
   uint16_t *pid = &ts->pids[packet->pid];
   uint32_t state = *pid & 0xffu;
-  uint8_t found = packet->bytes[3] & 15;
-  uint8_t last = state & 15;
+  uint8_t found = packet->bytes[3] & 15, last = state & 15;
   uint8_t expected = (uint8_t)((last + (has_payload ? 1 : 0)) & 15);
-  int is_free = (packet->flags & DISCONTINUITY) ||
-                !(state & WEIR__TS_CC_KNOWN) || (state & WEIR__TS_CC_ANY);
+  int is_first = !(state & WEIR__TS_CC_KNOWN) || (state & WEIR__TS_CC_ANY);
+  int is_free = is_first || (packet->flags & DISCONTINUITY);
   int repeats =
       !is_free && has_payload && found == last && !(state & WEIR__TS_CC_REPEAT);
   /* Between the two there may be packets without payload. */
   int keeps = !has_payload && (state & WEIR__TS_CC_REPEAT);
   *pid = (uint16_t)((*pid & 0xff00u) | WEIR__TS_CC_KNOWN | found |
                     (repeats || keeps ? WEIR__TS_CC_REPEAT : 0));
+  if (is_first && ts->settings.on_pid != NULL)
+    ts->settings.on_pid(ts, packet->pid, (found - has_payload) & 15,
+                        packet->number);
   if (repeats) {
     ts->counters.duplicates++;
     return 0;
@@ -64,6 +66,7 @@ void weir__ts_inspect(weir_ts_t *ts, const uint8_t *bytes, uint64_t number,
   if (field > WEIR_TS_PACKET - 4) field = 0; /* damaged */
   packet.field = field;
   if (field > 1) packet.flags = bytes[5];
+  ts->counters.announced += (packet.flags & DISCONTINUITY) != 0;
   if (!follows(ts, &packet, has_payload)) return;
   if (has_payload) {
     packet.payload = bytes + 4 + field;

@@ -15,7 +15,8 @@ public enum Program {
 
     /// Runs the command line and returns the exit code: 0 done, 1 failed, 2 wrong usage.
     public static func run(_ arguments: [String]) -> Int32 {
-        run(Array(arguments.dropFirst()), environment: variables(), console: .standard)
+        if arguments.dropFirst().first == Serve.command.name { Serve.holdReloads() }
+        return run(Array(arguments.dropFirst()), environment: variables(), console: .standard)
     }
 
     /// The same, without the program's name, and with an environment and a console of one's own.

@@ -91,7 +91,7 @@ struct SendingRoutes {
 
     private static func response(_ ending: SenderEnding, _ bytes: UInt64, _ station: Station) -> Response {
         switch ending {
-        case .finished:
+        case .finished, .reset:
             .json(.object([("name", .string(station.name)), ("bytes", .unsigned(bytes))]))
         case .lost(let why): .error(.badRequest(why, code: "BODY_ABORTED"))
         case .refused(let why): .error(HTTPError(415, "STREAM_UNSUITABLE", why))

@@ -51,6 +51,8 @@ public struct SenderReport: Sendable {
 public enum SenderEnding: Error, Sendable, Equatable {
     /// The body was over, or the connection of one without an end.
     case finished
+    /// The connection of a body without an end was reset: it was cut, or its client left its answer unread.
+    case reset
     /// The connection failed, or ended within a body.
     case lost(String)
     /// The stream is not what the station plays.
@@ -66,6 +68,7 @@ public enum SenderEnding: Error, Sendable, Equatable {
     public var name: String {
         switch self {
         case .finished: "finished"
+        case .reset: "reset"
         case .lost: "lost"
         case .refused: "refused"
         case .malformed: "malformed"
@@ -77,7 +80,7 @@ public enum SenderEnding: Error, Sendable, Equatable {
     /// What went wrong; nil when nothing did.
     public var error: String? {
         switch self {
-        case .finished, .stopped: nil
+        case .finished, .reset, .stopped: nil
         case .lost(let why), .refused(let why), .malformed(let why), .silent(let why): why
         }
     }

@@ -315,8 +315,10 @@ final class SourceRun {
             let isCut = error == .connectionReset
             if isCut && isSecure {
                 self?.drop(.lost(SourceRun.unannounced))
+            } else if isCut && endsAnyhow {
+                self?.drop(.reset)
             } else {
-                self?.bodyEnded(isCut && endsAnyhow ? nil : error)
+                self?.bodyEnded(error)
             }
         }
     }

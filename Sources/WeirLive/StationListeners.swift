@@ -55,6 +55,7 @@ extension Station {
     ) async throws(JoinRefusal) -> Seat {
         let asked = clock.now
         let deadline = clock.deadline(after: options.startTimeout)
+        let before = (log: log, head: log.head)
         _ = try body(rendition)
         if state == .stopped && !isPromised && !isBacked || isClosing { throw .stopped }
         if demand >= options.listenersMax { throw .full(limit: options.listenersMax) }
@@ -74,7 +75,16 @@ extension Station {
             giveBack()
             throw error
         }
-        let start = start(warm)
+        var start = start(warm)
+        if track == nil {
+            // What came while it waited is its own, to the first byte of a source that it has started.
+            let kept = joinPoint(.max)
+            let first = max(kept.position, log === before.log ? before.head : log.tail)
+            if first < start.join.position {
+                let seconds = byteRate.map { Double(log.head - first) / $0 } ?? 0
+                start.join = JoinPoint(position: first, seconds: seconds)
+            }
+        }
         body.preamble += start.tables
         return Seat(self, join: start.join, body: body, asked: asked, address: address, path: path)
     }
@@ -82,13 +92,14 @@ extension Station {
     /// Where a joiner starts now, and the tables that it gets before the stream.
     private func start(_ warm: Warm?) -> (join: JoinPoint, tables: [UInt8]) {
         let warm = warm ?? .seconds(options.join)
-        guard let track else {
-            let join = JoinPoint(
-                warm, head: log.head, tail: log.tail, capacity: log.capacity, unit: log.unit, byteRate: byteRate ?? 0)
-            return (join, [])
-        }
+        guard let track else { return (joinPoint(warm), []) }
         let start = startPoint(warm, in: track)
         return (JoinPoint(position: start.position, seconds: start.seconds), start.preamble)
+    }
+
+    /// Of a stream that can be joined at every unit.
+    private func joinPoint(_ warm: Warm) -> JoinPoint {
+        JoinPoint(warm, head: log.head, tail: log.tail, capacity: log.capacity, unit: log.unit, byteRate: byteRate ?? 0)
     }
 
     private func body(_ rendition: Rendition) throws(JoinRefusal) -> LiveBody {

@@ -82,7 +82,7 @@ public struct TransportFacts: Sendable, Equatable {
     /// PAT and PMT sections with a wrong CRC.
     public var badSections: UInt64 = 0
     public var accessPoints: UInt64 = 0
-    /// Discontinuity packets that were written because the source had been away.
+    /// Times that what came did not continue what was before: discontinuity packets in the log say so.
     public var gaps: UInt64 = 0
 
     public init() {}

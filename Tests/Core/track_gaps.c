@@ -1,4 +1,4 @@
-/* What does not continue the former is marked by one packet of the log, when
+/* What does not continue the former is marked in the log, on every PID, when
  * there is something before it and something after it; and after a gap nobody
  * is sent what is older. */
 #include <math.h>
@@ -19,15 +19,33 @@ static size_t push_part(test_mux_t *mux, uint32_t packets) {
   return (size_t)n;
 }
 
-/* A discontinuity packet of the video, whose counter is that of the last. */
-static void check_marker(uint64_t position, const test_mux_t *before) {
-  uint8_t expected[WEIR_TS_PACKET];
-  uint8_t counter = (uint8_t)((before->counters[TEST_VIDEO_PID] - 1) & 15);
-  weir_ts_discontinuity(expected, TEST_VIDEO_PID, counter);
-  test_copy_log(test.log, position, copy);
-  CHECK(memcmp(copy, expected, sizeof expected) == 0);
-  CHECK_EQ(copy[3] >> 4, 2); /* no payload */
-  CHECK_EQ(copy[5] & 0x80, 0x80);
+/* The log from a position on is `count` packets, and before the first of each
+ * PID a marker of that PID, whose counter the packet's follows. */
+static void check_marked(uint64_t position, const uint8_t *packets,
+                         uint32_t count) {
+  uint8_t is_marked[8192] = {0}, expected[WEIR_TS_PACKET];
+  size_t length = test_copy_log(test.log, position, copy);
+  const uint8_t *at = copy;
+  for (uint32_t i = 0; i < count; i++, packets += WEIR_TS_PACKET) {
+    uint16_t pid = (uint16_t)((packets[1] & 0x1f) << 8 | packets[2]);
+    if (!is_marked[pid]) {
+      weir_ts_discontinuity(expected, pid, (packets[3] - 1) & 15);
+      CHECK(memcmp(at, expected, WEIR_TS_PACKET) == 0);
+      CHECK_EQ(at[3] >> 4, 2); /* no payload */
+      CHECK_EQ(at[5] & 0x80, 0x80);
+      at += WEIR_TS_PACKET;
+      is_marked[pid] = 1;
+    }
+    CHECK(memcmp(at, packets, WEIR_TS_PACKET) == 0);
+    at += WEIR_TS_PACKET;
+  }
+  CHECK_EQ(length, at - copy);
+}
+
+/* Whoever heard all of the log, from the beginning on, heard no error. */
+static void check_whole(void) {
+  size_t length = test_copy_log(test.log, 0, copy);
+  CHECK_EQ(test_decode(copy, 0, copy, length).errors, 0);
 }
 
 static void test_gap(void) {
@@ -37,7 +55,6 @@ static void test_gap(void) {
   test_track_open(&test, 3 << 20);
   weir_track_gap(test.track); /* before anything: nothing */
   CHECK_EQ(push_part(&mux, PART), PART * WEIR_TS_PACKET);
-  test_mux_t before = mux;
   weir_track_gap(test.track);
   weir_track_gap(test.track);
   uint64_t floor = PART * WEIR_TS_PACKET;
@@ -53,15 +70,14 @@ static void test_gap(void) {
   /* Another encoder, with another clock. */
   mux = test_mux(2000);
   mux.clock = 77000000;
-  CHECK_EQ(push_part(&mux, PART), (PART + 1) * WEIR_TS_PACKET);
-  check_marker(floor, &before);
-  test_copy_log(test.log, floor + WEIR_TS_PACKET, copy);
-  CHECK(memcmp(copy, stream, PART * WEIR_TS_PACKET) == 0);
+  CHECK_EQ(push_part(&mux, PART), (PART + TEST_PIDS) * WEIR_TS_PACKET);
+  check_marked(floor, stream, PART);
+  check_whole();
   weir_track_info(test.track, &info);
   CHECK(info.gaps == 1 && info.floor == floor && info.joins == 3);
   CHECK_EQ(info.counters.continuity, 0);
   weir_track_join(test.track, INFINITY, &join);
-  CHECK_EQ(join.position, floor + (1 + 250) * WEIR_TS_PACKET);
+  CHECK_EQ(join.position, floor + (TEST_PIDS + 250) * WEIR_TS_PACKET);
   CHECK(fabs(join.seconds - (PART - 250) / 2000.0) < 0.045);
   size_t length = test_copy_log(test.log, join.position, copy);
   CHECK_EQ(
@@ -77,14 +93,15 @@ static void test_splice(uint64_t clock) {
   test_track_open(&test, 3 << 20);
   weir_track_splice(test.track);
   for (int part = 0; part < 4; part++) {
-    test_mux_t before = mux;
     mux = test_mux(2000);
     mux.clock = clock * (uint64_t)(part + 1);
     weir_track_splice(test.track);
     weir_track_splice(test.track);
     uint64_t head = weir_log_head(test.log);
-    CHECK_EQ(push_part(&mux, PART), (PART + (part > 0)) * WEIR_TS_PACKET);
-    if (part > 0) check_marker(head, &before);
+    CHECK_EQ(push_part(&mux, PART),
+             (PART + (part > 0 ? TEST_PIDS : 0)) * WEIR_TS_PACKET);
+    if (part > 0) check_marked(head, stream, PART);
+    check_whole();
     weir_track_info(test.track, &info);
     CHECK_EQ(info.gaps, part);
     CHECK_EQ(info.floor, 0);
@@ -105,7 +122,7 @@ static void test_splice(uint64_t clock) {
   test_track_close(&test);
 }
 
-/* A splice that becomes a gap, and the other way round: one packet. */
+/* A splice that becomes a gap, and the other way round: one of them. */
 static void test_both(void) {
   test_mux_t mux = test_mux(2000);
   weir_track_info_t info;
@@ -114,31 +131,30 @@ static void test_both(void) {
   weir_track_splice(test.track);
   weir_track_gap(test.track);
   weir_track_splice(test.track);
-  CHECK_EQ(push_part(&mux, PART), (PART + 1) * WEIR_TS_PACKET);
+  CHECK_EQ(push_part(&mux, PART), (PART + TEST_PIDS) * WEIR_TS_PACKET);
   weir_track_info(test.track, &info);
   CHECK_EQ(info.gaps, 1);
   CHECK_EQ(info.floor, PART * WEIR_TS_PACKET);
   test_track_close(&test);
 }
 
-/* What the scanner held back before a splice comes before the marker; a part
+/* What the scanner held back before a splice comes before the markers; a part
  * of a packet is not glued to what follows. */
 static void test_cut(void) {
   test_mux_t mux = test_mux(2000);
   test_track_open(&test, 3 << 20);
   size_t length = test_mux_fill(&mux, stream, 500);
-  test_mux_t before = mux;
   CHECK(weir_track_push(test.track, stream, length - 100) >= 0);
-  before.counters[TEST_VIDEO_PID]--; /* the last is cut, and is video */
   weir_track_splice(test.track);
   CHECK_EQ(weir_log_head(test.log), 499 * WEIR_TS_PACKET);
-  CHECK_EQ(push_part(&mux, 500), 501 * WEIR_TS_PACKET);
-  check_marker(499 * WEIR_TS_PACKET, &before);
+  CHECK_EQ(push_part(&mux, 500), (500 + TEST_PIDS) * WEIR_TS_PACKET);
+  check_marked(499 * WEIR_TS_PACKET, stream, 500);
+  check_whole();
   /* Three packets are enough at the end. */
   weir_track_gap(test.track);
   length = test_mux_fill(&mux, stream, 3);
   CHECK_EQ(weir_track_push(test.track, stream, length), 0);
-  CHECK_EQ(weir_track_end(test.track), 4 * WEIR_TS_PACKET);
+  CHECK_EQ(weir_track_end(test.track), (3 + 3) * WEIR_TS_PACKET);
   test_track_close(&test);
 }
 
@@ -158,34 +174,100 @@ static void test_changes(void) {
   test_track_close(&test);
 }
 
+static void set_pid(uint8_t *packet, uint16_t pid) {
+  packet[1] = (uint8_t)((packet[1] & 0xe0) | pid >> 8);
+  packet[2] = (uint8_t)pid;
+}
+
+/* A PID that comes late has its marker late, and where one can join is known
+ * before and behind it. */
+static void test_late(void) {
+  enum { LATE = 1400 };
+  test_mux_t mux = test_mux(2000);
+  weir_track_join_t join;
+  test_track_open(&test, 3 << 20);
+  push_part(&mux, PART);
+  mux = test_mux(2000);
+  size_t length = test_mux_fill(&mux, stream, PART);
+  for (uint8_t *at = stream; at < stream + LATE * WEIR_TS_PACKET;
+       at += WEIR_TS_PACKET)
+    if (at[1] == TEST_AUDIO_PID >> 8 && at[2] == (TEST_AUDIO_PID & 0xff))
+      set_pid(at, WEIR_TS_NO_PID);
+  weir_track_gap(test.track);
+  CHECK_EQ(weir_track_push(test.track, stream, length),
+           (PART + TEST_PIDS) * WEIR_TS_PACKET);
+  check_whole();
+  for (uint32_t i = 0; i < 3; i++) {
+    uint32_t packet = 250 + i * 1000,
+             markers = packet < LATE ? TEST_PIDS - 1 : TEST_PIDS;
+    weir_track_join(test.track, (PART - packet) / 2000.0, &join);
+    CHECK_EQ(join.position, (PART + markers + packet) * WEIR_TS_PACKET);
+    test_copy_log(test.log, join.position, copy);
+    CHECK(memcmp(copy, stream + packet * WEIR_TS_PACKET, 188) == 0);
+  }
+  test_track_close(&test);
+}
+
+/* However many PIDs there are, so many are marked. */
+static void test_limit(void) {
+  test_mux_t mux = test_mux(2000);
+  test_track_open(&test, 3 << 20);
+  push_part(&mux, PART);
+  weir_track_gap(test.track);
+  size_t length = test_mux_fill(&mux, stream, PART);
+  for (uint32_t i = 0; i < PART; i++)
+    set_pid(stream + i * WEIR_TS_PACKET, (uint16_t)(0x20 + i % 1000));
+  CHECK_EQ(weir_track_push(test.track, stream, length),
+           (PART + WEIR_TRACK_MARKERS_MAX) * WEIR_TS_PACKET);
+  test_track_close(&test);
+}
+
+/* Who heard `heard`, is sent markers, and goes on at a position, hears no
+ * error. */
+static void check_landing(const uint8_t *heard, size_t length, uint64_t to) {
+  static uint8_t all[sizeof copy];
+  uint8_t *end = all + length;
+  memcpy(all, heard, length);
+  size_t injected = weir_track_landing()->inject(test.track, to, end);
+  CHECK_EQ(injected, TEST_PIDS * WEIR_TS_PACKET);
+  CHECK_EQ(end[2], TEST_VIDEO_PID & 0xff); /* the programme goes first */
+  end += injected;
+  end += test_copy_log(test.log, to, end);
+  CHECK_EQ(test_decode(all, 0, all, (size_t)(end - all)).errors, 0);
+}
+
 /* Where a listener that skips lands, and what it is sent first. */
 static void test_landing(void) {
   const weir_landing_t *landing = weir_track_landing();
-  uint8_t packet[WEIR_LANDING_MAX], expected[WEIR_TS_PACKET];
+  static uint8_t heard[600 * WEIR_TS_PACKET];
+  uint8_t nothing[WEIR_LANDING_MAX];
   test_mux_t mux = test_mux(2000);
   test_track_open(&test, 1 << 20);
   CHECK_EQ(landing->land(test.track), 0);
-  CHECK_EQ(landing->inject(test.track, 0, packet), WEIR_TS_PACKET);
-  weir_ts_discontinuity(expected, 0, 15);
-  CHECK(memcmp(packet, expected, sizeof expected) == 0);
+  CHECK_EQ(landing->inject(test.track, 0, nothing), 0);
 
-  push_part(&mux, 2600);
+  push_part(&mux, 2601);
+  memcpy(heard, stream, sizeof heard);
   uint64_t last = 2250 * WEIR_TS_PACKET;
   CHECK_EQ(landing->land(test.track), last);
-  CHECK_EQ(landing->inject(test.track, last, packet), WEIR_TS_PACKET);
-  size_t length = test_copy_log(test.log, last, copy);
-  CHECK_EQ(packet[2], TEST_VIDEO_PID & 0xff);
-  CHECK_EQ((packet[3] + 1) & 15, copy[3] & 15);
-  CHECK_EQ(test_decode(packet, WEIR_TS_PACKET, copy, length).errors, 0);
+  check_landing(heard, sizeof heard, last);
+
+  /* One that is behind that place by now is sent the same. */
+  mux.gop = 1000000;
+  push_part(&mux, 1001);
+  CHECK_EQ(landing->land(test.track), last);
+  check_landing(heard, sizeof heard, last);
 
   /* No point is kept: head. */
-  mux.gop = 1000000;
   push_part(&mux, 3000);
   push_part(&mux, 3000);
   uint64_t head = weir_log_head(test.log);
   CHECK_EQ(landing->land(test.track), head);
-  CHECK_EQ(landing->inject(test.track, head, packet), WEIR_TS_PACKET);
-  CHECK_EQ(packet[3] & 15, (mux.counters[TEST_VIDEO_PID] - 1) & 15);
+  memcpy(heard, stream, sizeof heard);
+  size_t length = landing->inject(test.track, head, copy);
+  CHECK_EQ(length, TEST_PIDS * WEIR_TS_PACKET);
+  push_part(&mux, 500);
+  check_landing(heard, sizeof heard, head);
   weir_track_info_t info;
   weir_track_info(test.track, &info);
   CHECK_EQ(info.joins, 0);
@@ -201,6 +283,8 @@ int main(void) {
   test_both();
   test_cut();
   test_changes();
+  test_late();
+  test_limit();
   test_landing();
   return 0;
 }

@@ -218,6 +218,27 @@ static inline size_t test_copy_log(const weir_log_t *log, uint64_t from,
   return (size_t)n;
 }
 
+/* ---- markers ---- */
+
+#define TEST_PIDS 4u /* of the stream: PAT, PMT, video, audio */
+
+static inline int test_is_marker(const uint8_t *packet) {
+  return (packet[3] & 0x30) == 0x20 && packet[4] == WEIR_TS_PACKET - 5 &&
+         (packet[5] & 0x80) != 0;
+}
+
+/* Takes the markers out of some packets; returns what length is left. */
+static inline size_t test_unmark(uint8_t *packets, size_t length) {
+  uint8_t *to = packets;
+  for (uint8_t *from = packets; from < packets + length;
+       from += WEIR_TS_PACKET) {
+    if (test_is_marker(from)) continue;
+    memmove(to, from, WEIR_TS_PACKET);
+    to += WEIR_TS_PACKET;
+  }
+  return (size_t)(to - packets);
+}
+
 /* ---- what a decoder would make of it ---- */
 
 typedef struct test_decoder {

@@ -63,6 +63,19 @@ struct SendingTests {
         }
     }
 
+    @Test("a SOURCE client whose connection is reset has not finished")
+    func reset() throws {
+        try run { weir in
+            let (client, first) = try listener(weir)
+            try first.send(frames.bytes(1, 300))
+            #expect(try frames.runs(try client.receive(1200)) == [1..<301])
+            first.reset()
+            #expect(try weir.event("source left")["reason"] == "reset")
+            try weir.wait("x", is: "idle")
+            #expect(try weir.station("x")["last_error"]?.text == nil)
+        }
+    }
+
     @Test(
         "curl sends what it reads, in chunks or with a length, and is answered at the end",
         .enabled(if: Peer.has("curl")))

@@ -89,6 +89,26 @@ struct ShutdownTests {
         }
     }
 
+    @Test("SIGHUP while it starts is obeyed when it runs")
+    func hangUpEarly() throws {
+        let scratch = try Scratch()
+        // It reads its configuration from a pipe, and waits.
+        let pipe = try NamedPipe(scratch.path + "/weir.yml")
+        let process = try Process([
+            Daemon.program, "serve", "--config", pipe.path, "--data", scratch.path + "/data", "--log-format", "json",
+        ])
+        defer { process.end() }
+        try pipe.enter()
+        process.signal(SIGHUP)
+        try pipe.write(Array("listen: 127.0.0.1:0\n".utf8))
+        pipe.leave()
+        // It is read again, which of a pipe cannot be.
+        let line = process.wait(for: { printed in printed.lines.first { $0.contains("cannot be read again") } })
+        #expect(line != nil, "\(process.state.lines)")
+        process.signal(SIGTERM)
+        #expect(try process.waitForExit() == .code(0))
+    }
+
     @Test("a second signal ends it at once", arguments: [SIGTERM, SIGINT])
     func second(_ signal: Int32) throws {
         try Daemon.run(

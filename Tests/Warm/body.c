@@ -1,22 +1,33 @@
 #include "body.h"
 
-#define SETS 2u
+#define PIDS (1u + 2u * BODY_SETS)
 
-void body_init(struct body *body) {
-  memset(body, 0, sizeof *body);
-  for (size_t i = 0; i < 3; i++)
+static void forget_counters(struct body *body) {
+  for (size_t i = 0; i < PIDS; i++)
     body->counter_of[i] = -1;
 }
 
-static int kind_of(const struct body *body, const uint8_t *packet) {
+void body_init(struct body *body) {
+  memset(body, 0, sizeof *body);
+  forget_counters(body);
+}
+
+/* Which PID a packet has: PIDS for any that the stream does not have. */
+static unsigned index_of(const uint8_t *packet) {
   uint16_t pid = packet_pid(packet);
   if (pid == 0) return 0;
-  return pid == packet_pmt_pid(body->set) ? 1 : 2;
+  for (unsigned set = 0; set < BODY_SETS; set++) {
+    if (pid == packet_pmt_pid(set)) return 1 + 2 * set;
+    if (pid == packet_video_pid(set)) return 2 + 2 * set;
+  }
+  return PIDS;
 }
 
 /* ISO/IEC 13818-1 2.4.3.3: with a payload, one more than the last one's. */
 static void count(struct body *body, const uint8_t *packet) {
-  int *last = &body->counter_of[kind_of(body, packet)];
+  unsigned index = index_of(packet);
+  if (index == PIDS) return;
+  int *last = &body->counter_of[index];
   unsigned found = packet_counter(packet);
   unsigned step = (packet[3] & 0x10u) ? 1 : 0;
   if (*last >= 0 && (((unsigned)*last + step) & 0x0fu) != found)
@@ -24,17 +35,12 @@ static void count(struct body *body, const uint8_t *packet) {
   *last = (int)found;
 }
 
-static void forget_counters(struct body *body) {
-  for (size_t i = 0; i < 3; i++)
-    body->counter_of[i] = -1;
-}
-
 /* PAT, then PMT. */
 static void take_preamble(struct body *body, const uint8_t *packet) {
   uint8_t section[64];
   int is_right = 0;
   if (body->preamble == 0) {
-    for (unsigned set = 0; set < SETS && !is_right; set++) {
+    for (unsigned set = 0; set < BODY_SETS && !is_right; set++) {
       size_t length = packet_pat(section, set);
       is_right = packet_carries(packet, 0, section, length);
       if (is_right) body->set = set;
@@ -61,9 +67,11 @@ static int is_access(const struct body *body, const uint8_t *packet) {
 /* Which programmes the packet is of, where it tells. */
 static void follow_set(struct body *body, const uint8_t *packet) {
   uint16_t pid = packet_pid(packet);
-  for (unsigned set = 0; set < SETS; set++) {
+  for (unsigned set = 0; set < BODY_SETS; set++) {
     if (pid != packet_pmt_pid(set) && pid != packet_video_pid(set)) continue;
-    if (set != body->set) body->counter_of[1] = body->counter_of[2] = -1;
+    if (set != body->set)
+      body->counter_of[1 + 2 * body->set] =
+          body->counter_of[2 + 2 * body->set] = -1;
     body->set = set;
   }
 }
@@ -92,7 +100,6 @@ static void take_break(struct body *body, const uint8_t *packet,
   } else if (run != before) {
     if (run < before) body->broken++;
     body->runs++;
-    forget_counters(body);
     if (!is_access(body, packet) && (number & PACKET_INDEX) != 0) body->blind++;
   } else if (number < body->next) {
     body->broken++;
@@ -101,23 +108,21 @@ static void take_break(struct body *body, const uint8_t *packet,
     body->skipped += (number - body->next) * PACKET;
     follow_set(body, packet);
     if (!is_access(body, packet)) body->blind++;
-    /* The marker counts as the packet before did: see take_marker(). */
   }
   begin_segment(body, number);
 }
 
+/* Of its PID it says the counter of the packet before the next. */
 static void take_marker(struct body *body, const uint8_t *packet) {
+  unsigned index = index_of(packet);
   body->markers++;
-  if (body->behind_marker) body->doubled++;
-  body->behind_marker = 1;
-  /* PSI jumps with the rest of a skipped stream; of the PID that the marker is
-   * on, it says the counter of the packet before the landing. */
-  forget_counters(body);
-  if (packet_pid(packet) == packet_video_pid(0) ||
-      packet_pid(packet) == packet_video_pid(1))
-    body->counter_of[2] = (int)packet_counter(packet);
-  else
+  if (index == PIDS) {
     body->unsaid++;
+    return;
+  }
+  if (body->behind_marker >> index & 1u) body->doubled++;
+  body->behind_marker |= 1u << index;
+  body->counter_of[index] = (int)packet_counter(packet);
 }
 
 static void take_packet(struct body *body, const uint8_t *packet) {
@@ -142,7 +147,7 @@ static void take_packet(struct body *body, const uint8_t *packet) {
     if (body->preamble != 2) body->unsaid++;
     if (!is_access(body, packet)) body->blind++;
     body->next = trailer.number;
-    body->early = (uint64_t)body->behind_marker;
+    body->early = body->behind_marker != 0;
     body->behind_marker = 0;
     body->position = trailer.number * PACKET;
     begin_segment(body, trailer.number);
@@ -150,7 +155,6 @@ static void take_packet(struct body *body, const uint8_t *packet) {
     take_break(body, packet, trailer.number);
   } else if (body->behind_marker) {
     body->kept++;
-    forget_counters(body);
   }
   follow_set(body, packet);
   count(body, packet);

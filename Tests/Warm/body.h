@@ -3,9 +3,10 @@
  * stream that source.c wrote.
  *
  * What it must be: a PAT and a PMT; then the stream from a random-access
- * point of that programme on, packet by packet. It may break only behind one
- * marker packet: where the listener skipped, forward and onto a random-access
- * point, or where the source itself was away.
+ * point of that programme on, packet by packet. It may break only behind marker
+ * packets: where the listener skipped, forward and onto a random-access point,
+ * or where the source itself was away. Continuity counters never jump but where
+ * a marker of their PID says so.
  */
 #ifndef WARM_BODY_H
 #define WARM_BODY_H
@@ -13,6 +14,7 @@
 #include "packets.h"
 
 #define BODY_SEGMENTS 32u
+#define BODY_SETS     2u
 
 /* Packets that follow one another. */
 struct body_segment {
@@ -42,7 +44,7 @@ struct body {
   uint64_t torn;    /* no packet where one must be */
   uint64_t forged;  /* a packet whose hash is wrong */
   uint64_t broken;  /* a break without a marker, or backwards */
-  uint64_t doubled; /* markers one after another */
+  uint64_t doubled; /* markers of one PID one after another */
   uint64_t blind;   /* a start or landing that is no random-access point */
   uint64_t unsaid;  /* a preamble that is not what a decoder needs */
   uint64_t counted; /* continuity counters that collide */
@@ -51,8 +53,10 @@ struct body {
   struct body_segment segment[BODY_SEGMENTS];
 
   unsigned set; /* of programmes */
-  int has_begun, behind_marker;
-  int counter_of[3]; /* of PAT, PMT, video; -1: any is right */
+  int has_begun;
+  unsigned behind_marker;            /* bits: of which PIDs, as below */
+  int counter_of[1 + 2 * BODY_SETS]; /* PAT; PMT and video of each set; -1: any
+                                        is right */
   uint8_t partial[PACKET];
   size_t partial_length;
 };

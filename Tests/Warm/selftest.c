@@ -36,12 +36,12 @@ static unsigned counter_before(size_t index, uint16_t pid) {
   return 0x0f;
 }
 
-static void put_marker(uint8_t packet[PACKET], unsigned counter) {
+static void put_marker(uint8_t packet[PACKET], uint16_t pid, size_t index) {
   memset(packet, 0xFF, PACKET);
   packet[0] = PACKET_SYNC;
-  packet[1] = (uint8_t)(packet_video_pid(0) >> 8);
-  packet[2] = (uint8_t)packet_video_pid(0);
-  packet[3] = (uint8_t)(0x20u | counter);
+  packet[1] = (uint8_t)(pid >> 8);
+  packet[2] = (uint8_t)pid;
+  packet[3] = (uint8_t)(0x20u | counter_before(index, pid));
   packet[4] = 183;
   packet[5] = 0x80;
 }
@@ -100,9 +100,11 @@ static void append(size_t index, size_t count) {
   length += count * PACKET;
 }
 
-static void append_marker(unsigned counter) {
-  put_marker(bytes + length, counter);
-  length += PACKET;
+/* What announces that the stream goes on with the packet at `index`. */
+static void append_markers(size_t index) {
+  uint16_t pids[] = {packet_video_pid(0), 0, packet_pmt_pid(0)};
+  for (size_t i = 0; i < 3; i++, length += PACKET)
+    put_marker(bytes + length, pids[i], index);
 }
 
 static void accepts(void) {
@@ -113,22 +115,23 @@ static void accepts(void) {
              body.preamble == 2 && body.segments == 1,
          "its packets are counted");
   size_t landing = key_after(key + 4000);
-  append_marker(counter_before(landing, packet_video_pid(0)));
+  append_markers(landing);
   append(landing, 500);
   body = read_bytes();
-  expect(body_faults(&body) == 0 && body.skips == 1 && body.markers == 1 &&
+  expect(body_faults(&body) == 0 && body.skips == 1 && body.markers == 3 &&
              body.skipped == (landing - key - 2000) * PACKET &&
              body.segments == 2,
-         "a skip behind a marker is no fault, and is counted");
+         "a skip behind markers is no fault, and is counted");
   begin();
-  append_marker(counter_before(key + 2000, packet_video_pid(0)));
+  append_markers(key + 2000);
   append(key + 2000, 100);
   body = read_bytes();
   expect(body_faults(&body) == 0 && body.kept == 1 && body.skips == 0,
-         "a marker without a loss is no skip");
+         "markers without a loss are no skip");
 }
 
 static void refuses(void) {
+  struct body body;
   size_t key = begin();
   bytes[1000 * PACKET + 100] ^= 1;
   expect(read_bytes().forged == 1, "one wrong bit is seen");
@@ -165,20 +168,29 @@ static void refuses(void) {
   append(landing, 500);
   expect(read_bytes().broken == 1, "a skip without a marker is seen");
   begin();
-  append_marker(counter_before(landing + 1, packet_video_pid(0)));
+  append_markers(landing + 1);
   append(landing + 1, 500);
   expect(read_bytes().blind == 1, "a landing beside a key is seen");
   begin();
-  append_marker(counter_before(landing, packet_video_pid(0)));
-  append_marker(counter_before(landing, packet_video_pid(0)));
+  append_markers(landing);
+  append_markers(landing);
   append(landing, 500);
-  expect(read_bytes().doubled == 1, "two markers are seen");
+  expect(read_bytes().doubled == 3, "two markers of a PID are seen");
+  for (unsigned i = 1; i < 3; i++) {
+    begin();
+    append_markers(landing);
+    length -= (3 - i) * PACKET;
+    append(landing, 2000);
+    body = read_bytes();
+    expect(body.broken + body.counted == 3 - i, "a PID without one is seen");
+  }
   begin();
-  append_marker(counter_before(landing, packet_video_pid(0)) + 1u);
+  append_markers(landing);
+  bytes[length - 3 * PACKET + 3] ^= 1;
   append(landing, 500);
   expect(read_bytes().counted == 1, "a marker of another counter is seen");
   begin();
-  append_marker(counter_before(key, packet_video_pid(0)));
+  append_markers(key);
   append(key, 500);
   expect(read_bytes().broken == 1, "a jump backwards is seen");
 }

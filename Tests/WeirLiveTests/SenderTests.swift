@@ -63,6 +63,30 @@ import WeirLoop
         }
     }
 
+    @Test func `a joiner who waited for the source hears it from its first byte on`() throws {
+        try withStation(options { $0.join = 0 }) { station, _, clock in
+            station.begin()
+            let joining = spawn { try? await Hearer(station) }
+            await LoopActor.settle()
+            #expect(station.reserved == 1)
+            let talker = try Talker(1, to: station)
+            talker.send(frames: 500)
+            let hearer = try #require(await joining.value)
+            await clock.play(station, seconds: 0.1)
+            hearer.hear()
+            #expect(hearer.runs == [Hearer.Run(tag: 1, first: 0, count: 500)])
+            // Who comes later hears what comes later.
+            let late = try await Hearer(station)
+            talker.send(frames: 100)
+            try await eventually("it has come") { station.receivedBytes == 2400 }
+            await clock.play(station, seconds: 0.1)
+            late.hear()
+            #expect(late.runs == [Hearer.Run(tag: 1, first: 500, count: 100)])
+            for one in [hearer, late] { one.close() }
+            talker.close()
+        }
+    }
+
     @Test func `clients come and go, and the listener hears one after the other`() throws {
         try withStation(options()) { station, journal, clock in
             #expect(throws: SenderRefusal.stopped) { try station.lookForSender() }

@@ -7,26 +7,37 @@ import WeirLoop
 /// Random sequences of what can happen to sources and listeners, two stations of which one plays the other; after each
 /// event everything that must always hold is looked at. `WEIR_SEED` has one sequence again, `WEIR_SCALE` multiplies.
 @Suite struct SequenceTests {
-    static let sequences = 50
+    /// How the station that has a fallback gets its stream. The other one is sent it.
+    enum Kind: String, CaseIterable, Sendable {
+        case push, fifo, http
+        /// A transport stream that is sent.
+        case ts
+
+        var sequences: Int { self == .push ? 50 : 25 }
+    }
+
     static let events = 40
 
-    @Test func `what must always hold does, whatever happens in whatever order`() throws {
-        var seeds = (0..<UInt64(Self.sequences * scale)).map { 0x5EED_0000 &+ $0 &* 0x9E37_79B9_7F4A_7C15 | 1 }
+    @Test(arguments: Kind.allCases)
+    func `what must always hold does, whatever happens in whatever order`(_ kind: Kind) throws {
+        var seeds = (0..<UInt64(kind.sequences * scale)).map { 0x5EED_0000 &+ $0 &* 0x9E37_79B9_7F4A_7C15 | 1 }
         if let given = getenv("WEIR_SEED").flatMap({ UInt64(String(cString: $0)) }) { seeds = [given] }
         var total = SequenceTotals()
         for seed in seeds {
             do {
-                total += try LoopActor.runInTurn { try await Sequence(seed).run() }
+                total += try LoopActor.runInTurn { try await Sequence(seed, kind).run() }
             } catch {
-                Issue.record("WEIR_SEED=\(seed): \(error)")
+                Issue.record("\(kind), WEIR_SEED=\(seed): \(error)")
                 return
             }
         }
-        print("sequences: \(seeds.count), \(total)")
+        print("sequences: \(seeds.count) of \(kind), \(total)")
         // They were not all idle.
-        if seeds.count >= Self.sequences {
+        if seeds.count >= kind.sequences {
             #expect(total.joins > seeds.count && total.skips > 0 && total.switches > seeds.count / 4, "\(total)")
-            #expect(total.reasons.count >= 4 && total.timeouts > 0 && total.laps > 0, "\(total)")
+            #expect(total.reasons.count >= 3, "\(total)")
+            // An origin is asked by threads of the system's: these few are not the same each time.
+            if kind != .http { #expect(total.timeouts > 0 && total.laps > 0, "\(total)") }
         }
     }
 }
@@ -61,12 +72,20 @@ struct SequenceTotals: Sendable, CustomStringConvertible {
 
 @LoopActor
 private final class Sequence {
-    private static let ring = 16384
+    /// Whole frames, and whole packets.
+    private static let ring = 47 * 352
     private static let slowTimeout = 5.0
-    private static let stallTimeout = 20.0
     private static let step: UInt64 = 20_000_000
 
     private let seed: UInt64
+    private let kind: SequenceTests.Kind
+    private let stallTimeout: Double
+    /// What the station reads from, of the kinds that have one.
+    private let directory: String
+    private var pipe: String { directory + "/pipe" }
+    /// How many times as long what is sent is.
+    private var weight: Int { kind == .ts ? 47 : 1 }
+    private let origin: TalkerOrigin?
     private var random: Xorshift
     private let clock = LoopClock.manual()
     private let turns = LoopTurns()
@@ -84,9 +103,17 @@ private final class Sequence {
     private var story: [String] = []
     private var totals = SequenceTotals()
 
-    init(_ seed: UInt64) throws {
+    init(_ seed: UInt64, _ kind: SequenceTests.Kind) throws {
         self.seed = seed
+        self.kind = kind
         random = Xorshift(seed: seed)
+        // A pipe that was silent goes on with what it had begun: often.
+        stallTimeout = kind == .fifo || kind == .http ? 2 : 20
+        var template = Array("/tmp/weir-sequence-XXXXXX".utf8CString)
+        guard mkdtemp(&template) != nil else { throw CoreError(errno: errno) }
+        directory = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
+        guard mkfifo(directory + "/pipe", 0o600) == 0 else { throw CoreError(errno: errno) }
+        origin = kind == .http ? try TalkerOrigin() : nil
         var main = StationOptions(name: "main")
         var other = StationOptions(name: "other")
         let policies: [StationOptions.SlowPolicy] = [.skip, .skip, .disconnect, .pause]
@@ -94,16 +121,19 @@ private final class Sequence {
         for name in ["main", "other"] {
             var options = StationOptions(name: name)
             options.source = .push(PushAccess())
+            if kind == .ts { options.format = .ts }
             options.ring = Sequence.ring
             options.window = .fixed(milliseconds: random.next() % 2 == 0 ? 0 : 20)
             options.slowPolicy = policies[Int(random.next() % 4)]
             options.slowTimeout = Sequence.slowTimeout
-            options.stallTimeout = Sequence.stallTimeout
+            options.stallTimeout = stallTimeout
             options.startTimeout = 3
             options.linger = 1
             options.listenersMax = 3
             if name == "main" { main = options } else { other = options }
         }
+        if kind == .fifo { main.source = .fifo(path: directory + "/pipe") }
+        if let origin { main.source = .http(HTTPOrigin(url: "http://127.0.0.1:\(origin.port)/live/x")) }
         if random.next() % 8 != 0 { main.fallback = "other" }
         options = [main, other]
         stations = try Stations(options, listenersMax: 5, clock: clock)
@@ -150,7 +180,7 @@ private final class Sequence {
             for task in joining { task.cancel() }
             await stations.close()
             for witness in witnesses { witness.hearer.close() }
-            turns.close()
+            closeWorld()
             throw Broken(description: "\(error)\n  " + story.joined(separator: "\n  "))
         }
         return totals
@@ -171,7 +201,7 @@ private final class Sequence {
         for talker in talkers where !talker.isHeard { talker.close() }
         talkers.removeAll { !$0.isHeard }
         switch pick(24) {
-        case 0:
+        case 0 where kind == .push || pick(3) == 0:
             tell("stop")
             station.stop()
         case 1, 2:
@@ -187,11 +217,11 @@ private final class Sequence {
             come(station)
         case 6, 7, 8, 9, 10:
             guard let talker = talkers.randomElement(using: &random) else { return }
-            let count = 1 + pick(pick(3) == 0 ? 3000 : 60)
+            let count = (1 + pick(pick(3) == 0 ? 3000 : 60)) * weight + pick(weight)
             story.append("\(talker.tag) sends \(count)")
             talker.send(bytes: count)
             // The others go on, too, as streams do.
-            for other in talkers where other !== talker && pick(2) == 0 { other.send(bytes: 1 + pick(60)) }
+            for other in talkers where other !== talker && pick(2) == 0 { other.send(bytes: 1 + pick(60 * weight)) }
         case 11, 12, 13:
             guard let talker = talkers.filter({ !$0.isTo("other") || pick(3) == 0 }).randomElement(using: &random)
             else { return }
@@ -200,9 +230,9 @@ private final class Sequence {
             talkers.removeAll { $0 === talker }
             guard pick(3) > 0 else { return }
             await settle()
-            for other in talkers { other.send(bytes: 1 + pick(400)) }
+            for other in talkers { other.send(bytes: 1 + pick(400 * weight)) }
         case 14:
-            let seconds = [0.5, 0.5, 1.0, 2.0, 4.0, Sequence.stallTimeout + 1][pick(6)]
+            let seconds = [0.5, 0.5, 1.0, 2.0, 4.0, stallTimeout + 1][pick(6)]
             story.append("\(seconds) s pass")
             await pass(seconds)
         case 15, 16, 17, 18:
@@ -233,12 +263,27 @@ private final class Sequence {
     }
 
     private func come(_ station: Station) {
-        guard nextTag < 250, let talker = try? Talker(nextTag, to: station) else { return }
+        guard nextTag < 127, let talker = try? talker(to: station) else { return }
         story.append("\(station.name): \(nextTag) comes")
         everybody[nextTag] = talker
         nextTag += 1
         talkers.append(talker)
-        talker.send(bytes: pick(4) == 0 ? 0 : 1 + pick(50))
+        talker.send(bytes: pick(4) == 0 ? 0 : 1 + pick(50 * weight))
+    }
+
+    /// Nil: there is no place for one now.
+    private func talker(to station: Station) throws -> Talker? {
+        switch station.options.source {
+        case .fifo(let path):
+            // What two write into a pipe is mixed.
+            if talkers.contains(where: { $0.isConnected && $0.isTo("main") }) { return nil }
+            let descriptor = open(path, O_WRONLY | O_CLOEXEC | O_NONBLOCK)
+            return descriptor < 0 ? nil : Talker(nextTag, to: station, over: descriptor)
+        case .http:
+            guard let descriptor = origin?.accept(type: "audio/pcm") else { return nil }
+            return Talker(nextTag, to: station, over: descriptor)
+        default: return try Talker(nextTag, to: station)
+        }
     }
 
     private func join(_ who: Observed) {
@@ -248,7 +293,6 @@ private final class Sequence {
             do {
                 let seat = try await station.join(.own, warm: nil, address: "listener", path: "/")
                 let witness = try Witness(who, seat)
-                witness.settle()
                 witnesses.append(witness)
                 totals.joins += 1
                 if wasFull { failure = "one more than \(station.options.listenersMax) was let in" }
@@ -262,8 +306,7 @@ private final class Sequence {
     /// More than its socket holds, and longer than a slow listener may take.
     private func flood(_ witness: Witness) async {
         let station = witness.observed.station
-        guard !station.isClosing, station.format == .pcm(PCMFormat()) else { return }
-        guard let talker = talkers.first(where: { $0.isConnected && station.sender?.address == "192.0.2.1:\($0.tag)" }),
+        guard !station.isClosing, let talker = talkers.first(where: { $0.isHeard && $0.isTo(station) }),
             station.state == .live
         else { return }
         if pick(2) == 0 { return await lap(witness, talker) }
@@ -273,11 +316,11 @@ private final class Sequence {
             await settle(rounds: 1)
         }
         for _ in 0..<Int(Sequence.slowTimeout / 0.1 * 2 + 10) where witness.hearer.reason == nil {
-            talker.send(bytes: 40)
+            talker.send(bytes: 40 * weight)
             clock.advance(by: 5 * Sequence.step)
             await settle(rounds: 1)
         }
-        if witness.hearer.reason == nil && station.state == .live && station.sender != nil && witness.isDeaf {
+        if witness.hearer.reason == nil && station.state == .live && talker.isHeard && witness.isDeaf {
             failure = "a listener that takes nothing is there after \(2 * Sequence.slowTimeout) s"
         }
         if witness.hearer.reason == "lag" || witness.hearer.reason == "stalled" { totals.timeouts += 1 }
@@ -292,7 +335,7 @@ private final class Sequence {
         }
         witness.isDeaf = false
         for _ in 0..<10 where witness.hearer.reason == nil {
-            talker.send(bytes: 1 + pick(100))
+            talker.send(bytes: 1 + pick(100 * weight))
             await settle(rounds: 1)
         }
         totals.laps += witness.jumps
@@ -317,7 +360,7 @@ private final class Sequence {
         }
         if !next.contains(where: { $0.name == "other" }) {
             if pick(2) == 0 || options.count == 1 {
-                next.append(Sequence.sibling(of: next[0]))
+                next.append(sibling(of: next[0]))
                 next[0].fallback = "other"
             }
         }
@@ -343,15 +386,21 @@ private final class Sequence {
             return
         }
         observe(made)
+        // Of two that read a pipe each would have a part.
+        for talker in talkers where change.new.contains(where: { talker.isTo($0.name) && $0.source.kind != "push" }) {
+            talker.close()
+        }
+        if kind == .fifo { await settle() }
         stations.apply(change, made: made, patience: 1)
     }
 
-    private static func sibling(of options: StationOptions) -> StationOptions {
+    private func sibling(of options: StationOptions) -> StationOptions {
         var other = StationOptions(name: "other")
-        other.source = options.source
-        other.ring = ring
+        other.source = .push(PushAccess())
+        other.format = options.format
+        other.ring = Sequence.ring
         other.window = options.window
-        other.slowTimeout = slowTimeout
+        other.slowTimeout = Sequence.slowTimeout
         other.stallTimeout = stallTimeout
         other.listenersMax = 3
         return other
@@ -428,7 +477,8 @@ private final class Sequence {
         try expect(
             station.options.fallback == other.name && stations[other.name] === other || other.isClosing,
             "\(station.name) plays a station that is gone")
-        if other.isDelivering && station.demand > 0 && station.sender == nil {
+        let canBegin = other.track?.join(seconds: 0).isAccess ?? true
+        if other.isDelivering && canBegin && station.demand > 0 && station.sender == nil {
             try expect(fallback.feed != nil, "\(station.name) is silent, and \(other.name) is not played")
         }
     }
@@ -462,7 +512,14 @@ private final class Sequence {
         await stations.close()
         try expect(stations.seats.taken == 0, "\(stations.seats.taken) seats are taken at the end")
         for witness in witnesses { witness.hearer.close() }
-        turns.close()
+        closeWorld()
         if getenv("WEIR_SEED") != nil { print(story.joined(separator: "\n")) }
+    }
+
+    private func closeWorld() {
+        turns.close()
+        origin?.close()
+        unlink(pipe)
+        rmdir(directory)
     }
 }

@@ -26,6 +26,10 @@ WEIR_BEGIN_DECLS
 
 #define WEIR_TRACK_JOINS_MAX    4096u
 #define WEIR_TRACK_PREAMBLE_MAX (64u * WEIR_TS_PACKET) /* bytes */
+#define WEIR_TRACK_MARKERS_MAX  32u /* PIDs that a gap is marked on */
+/* Bytes that may be appended beyond those that were pushed: markers, and what
+ * the scanner had held back. */
+#define WEIR_TRACK_SURPLUS (8192u + WEIR_TRACK_MARKERS_MAX * WEIR_TS_PACKET)
 
 typedef struct weir_track weir_track_t;
 
@@ -63,15 +67,17 @@ WEIR_EXTERN int64_t weir_track_end(weir_track_t *track);
 
 /*
  * The next bytes do not continue the former: the source was away, or another
- * began. Before the next packet the log gets a discontinuity packet, the files
- * of the log restart behind it, and no joiner starts before it. Costs nothing
- * when no packet has passed since the last gap.
+ * began. The files of the log restart there, and no joiner starts before it.
+ * From then on the first packet of each PID, of the first
+ * WEIR_TRACK_MARKERS_MAX, goes behind a discontinuity packet of that PID: each
+ * has a continuity counter of its own. Costs nothing when no packet has passed
+ * since the last gap.
  */
 WEIR_EXTERN void weir_track_gap(weir_track_t *track);
 
 /* As weir_track_gap, for a stream whose clock jumps but that has not been
  * away (a file that begins again): what the scanner still decides is appended,
- * and then the packet only. */
+ * and then the discontinuity packets only. */
 WEIR_EXTERN void weir_track_splice(weir_track_t *track);
 
 /* Where somebody starts. */
@@ -108,11 +114,11 @@ WEIR_EXTERN const weir_landing_t *weir_track_landing(void);
 typedef struct weir_track_info {
   weir_ts_state_t state;
   uint32_t stride;
-  double bitrate;     /* bits a second; 0: not known */
-  uint64_t gaps;      /* markers in the log */
-  uint64_t joins;     /* join points kept */
-  uint64_t last_join; /* position; UINT64_MAX: none */
-  uint64_t floor;     /* no joiner starts before: the last gap's marker */
+  double bitrate;            /* bits a second; 0: not known */
+  uint64_t gaps;             /* and splices that are marked in the log */
+  uint64_t joins;            /* join points kept */
+  uint64_t last_join;        /* position; UINT64_MAX: none */
+  uint64_t floor;            /* no joiner starts before: the last gap */
   weir_ts_foreign_t foreign; /* after WEIR_ENOTTS */
   weir_ts_counters_t counters;
 } weir_track_info_t;

@@ -113,6 +113,7 @@ typedef struct weir_ts_counters {
   uint64_t locks;
   uint64_t losses;
   uint64_t continuity;   /* continuity errors over all PIDs */
+  uint64_t announced;    /* discontinuities: discontinuity_indicator */
   uint64_t duplicates;   /* legal ones */
   uint64_t transport;    /* packets with transport_error_indicator */
   uint64_t sections;     /* of PAT and PMT with a right CRC */
@@ -121,8 +122,8 @@ typedef struct weir_ts_counters {
 } weir_ts_counters_t;
 
 /*
- * Every field may be NULL. Without on_program, on_continuity, on_pcr and
- * on_access the scanner touches one byte of a packet, and knows programmes,
+ * Every field may be NULL. Without on_program, on_continuity, on_pid, on_pcr
+ * and on_access the scanner touches one byte of a packet, and knows programmes,
  * continuity, rate and duration no more than before; with any of them it knows
  * all. Callbacks run within weir_ts_push() and weir_ts_end(), and must not
  * call these, weir_ts_reset() or weir_ts_destroy(). Pointers are valid during
@@ -151,6 +152,11 @@ typedef struct weir_ts_settings {
   /* A continuity counter is not what it had to be. */
   void (*on_continuity)(weir_ts_t *ts, uint16_t pid, uint8_t expected,
                         uint8_t found, uint64_t packet);
+  /* The first packet of a PID since the input began (creation, weir_ts_end(),
+   * weir_ts_reset()); `continuity` is what the counter of a packet with payload
+   * just before it would have been. */
+  void (*on_pid)(weir_ts_t *ts, uint16_t pid, uint8_t continuity,
+                 uint64_t packet);
   void (*on_pcr)(weir_ts_t *ts, const weir_ts_pcr_t *pcr);
   void (*on_access)(weir_ts_t *ts, const weir_ts_access_t *access);
   /* Searched through WEIR_TS_SEARCH_MAX bytes without a lock: nothing more is
@@ -246,8 +252,9 @@ WEIR_EXTERN int64_t weir_ts_find_sync(const void *bytes, size_t length,
 
 /* An adaptation-field-only packet on `pid` with discontinuity_indicator set,
  * ISO/IEC 13818-1 2.4.3.4: what precedes bytes that do not continue those
- * before. Such a packet does not advance the counter: `continuity` is the last
- * one's. */
+ * before. It has to come on every PID, since each has a counter of its own.
+ * Such a packet does not advance the counter: the next one's with payload is
+ * `continuity` + 1. */
 WEIR_EXTERN void weir_ts_discontinuity(uint8_t packet[WEIR_TS_PACKET],
                                        uint16_t pid, uint8_t continuity);
 

@@ -17,6 +17,7 @@ extension ScanReport {
             ("skipped_bytes", .unsigned(counters.skipped)),
             ("trailing_bytes", .unsigned(trailing)),
             ("continuity_errors", .unsigned(counters.continuity)),
+            ("discontinuities", .unsigned(counters.announced)),
             ("duplicate_packets", .unsigned(counters.duplicates)),
             ("transport_errors", .unsigned(counters.transport)),
             ("sections", .unsigned(counters.sections)),

@@ -31,6 +31,9 @@ enum ScanText {
             report.locks[index].to.map { ("", "lost at byte \(grouped($0)), found at \(grouped(lock.from))") }
         }
         rows.append(("continuity", errors(counters.continuity, "error")))
+        if counters.announced > 0 {
+            rows.append(("announced", count(counters.announced, "packet") + " with discontinuity_indicator"))
+        }
         if counters.transport > 0 {
             rows.append(("transport", "\(count(counters.transport, "packet")) marked as wrong"))
         }

@@ -14,6 +14,9 @@ enum Serve {
     /// Seconds that the last log lines may take.
     static let logTime = 1.0
 
+    /// SIGHUP would end the program that is being started: it waits until it is caught, and is obeyed then.
+    static func holdReloads() { change(SIG_BLOCK, SIGHUP) }
+
     /// Runs the daemon until it is told to stop, and returns the exit code. `source` can be loaded again.
     static func run(
         _ configuration: Configuration, warnings: [ConfigurationProblem], source: ConfigurationSource
@@ -21,8 +24,6 @@ enum Serve {
         for name in ServiceManager.variables { unsetenv(name) }
         openStandardStreams()
         change(SIG_BLOCK, SIGPIPE)
-        // It would end the program that is being started; it is obeyed when it is caught.
-        change(SIG_BLOCK, SIGHUP)
         raiseDescriptorLimit()
         let log = LogWriter(configuration.log)
         defer { log.close(within: logTime) }

@@ -38,7 +38,7 @@ class ListenerTable extends Table {
   constructor(parent, station) {
     super(parent, "Listeners of " + station, [
       ["Number", ""], ["Address", ""], ["Path", "long"], ["Since", ""], ["Behind", "number"], ["Lag in bytes", "number"],
-      ["Skips", "number"], ["Skipped", "number"], ["Sent", "number"], ["", ""],
+      ["Skips", "number"], ["Skipped", "number"], ["Sent", "number"], ["Action", ""],
     ]);
     this.station = station;
     this.rows = new Map();
