@@ -14,7 +14,9 @@ typedef struct weir__watch {
   uv_poll_t poll;
   void *owner;
   curl_socket_t fd;
-  int events; /* of the poll; 0 while it is stopped */
+  int events;          /* of the poll; 0 while it is stopped */
+  int asked;           /* by libcurl, last */
+  unsigned overlooked; /* times that it was ready for nothing, in a row */
   int is_used;
 } weir__watch_t;
 
@@ -111,6 +113,8 @@ void weir__client_closes(weir_client_t *client, curl_socket_t fd);
 
 /* The transfer lets go of the socket that it waits for. */
 void weir__client_unwatch(weir_transfer_t *transfer);
+/* The loop looks at that socket again, if it rested for want of a reader. */
+void weir__client_rouse(weir_transfer_t *transfer);
 /* Lets libcurl read from that socket, once. */
 void weir__client_receive(weir_transfer_t *transfer);
 

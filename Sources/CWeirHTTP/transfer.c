@@ -269,7 +269,7 @@ void weir_transfer_state(const weir_transfer_t *transfer,
                       ? WEIR__HELD_RECEIVING
                       : 0;
   state->phase = transfer->phase;
-  state->is_held = (transfer->held & hold) != 0;
+  state->is_held = (transfer->held & hold) != 0 || transfer->is_ready;
   state->is_done = transfer->is_done;
   state->has_sunk = transfer->has_sunk;
   state->refusal = transfer->refusal;
@@ -322,7 +322,10 @@ size_t weir_transfer_read(weir_transfer_t *transfer, void *to, size_t room) {
   size_t taken = transfer->in_used;
   if (room < taken) return 0;
   transfer->wanted = 0;
-  transfer->is_ready = 0; /* or its socket would wait for another read */
+  if (transfer->is_ready) {
+    transfer->is_ready = 0;
+    weir__client_rouse(transfer);
+  }
   transfer->in_used = 0;
   if (taken > 0) {
     memcpy(to, transfer->in, taken);
