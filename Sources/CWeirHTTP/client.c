@@ -233,18 +233,17 @@ static weir__socket_t *entry(weir_client_t *client, curl_socket_t fd) {
 
 int weir__client_opened(weir_client_t *client, curl_socket_t fd) {
   weir__socket_t *socket = entry(client, fd);
-  if (!socket) return UV_ENOMEM;
+  if (!socket || weir__connections_add(client, fd) < 0) return UV_ENOMEM;
   socket->is_ours = 1;
-  client->sockets++;
   return 0;
 }
 
 void weir__client_closes(weir_client_t *client, curl_socket_t fd) {
   weir__socket_t *socket = &client->table[fd];
+  weir__connections_remove(client, fd);
   if (socket->transfer) weir__client_unwatch(socket->transfer);
   weir__watch_close(socket->watch);
   memset(socket, 0, sizeof *socket);
-  client->sockets--;
 }
 
 static int socket_changed(CURL *easy, curl_socket_t fd, int what, void *context,
@@ -367,6 +366,7 @@ static void handle_closed(uv_handle_t *handle) {
   if (--client->open_handles > 0) return;
   client->magic = 0;
   free(client->table);
+  free(client->open);
   free(client);
   curl_global_cleanup();
   done(data);

@@ -77,6 +77,13 @@ static void stop(weir_transfer_t *transfer) {
 
 void weir__transfer_done(weir_transfer_t *transfer, CURLcode result) {
   stop(transfer);
+  if (transfer->is_spoiled) {
+    /* Nothing of it was sent. Another connection: each such try closes one. */
+    transfer->is_spoiled = 0;
+    transfer->socket = CURL_SOCKET_BAD;
+    result = weir_transfer_start(transfer);
+    if (result == CURLE_OK) return;
+  }
   transfer->result = result;
   close_end(&transfer->from);
   if (transfer->into && transfer->in_used > 0 && !transfer->has_sunk) {
