@@ -236,9 +236,13 @@ static size_t hand_over(weir_transfer_t *transfer, const char *bytes,
   count_received(transfer, length);
   if (transfer->to_room - transfer->to_used < WEIR_TRANSFER_READ &&
       !(transfer->held & WEIR__HELD_RECEIVING)) {
-    int sending = transfer->held & WEIR__HELD_SENDING ? CURLPAUSE_SEND : 0;
+    /* One direction alone would have libcurl look at the socket at once, read
+     * what it has, and keep that in a buffer of its own. */
+    int has_body =
+        transfer->from || transfer->out_used > 0 || !transfer->has_finished;
+    int sending = !has_body || transfer->held & WEIR__HELD_SENDING;
     transfer->held |= WEIR__HELD_RECEIVING;
-    curl_easy_pause(transfer->easy, CURLPAUSE_RECV | sending);
+    curl_easy_pause(transfer->easy, sending ? CURLPAUSE_ALL : CURLPAUSE_RECV);
   }
   return length;
 }
