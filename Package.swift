@@ -87,7 +87,9 @@ let package = Package(
             name: "telegram-stand-in", dependencies: ["TelegramStandIn", "WeirHTTP", "WeirLoop"],
             path: "Tests/telegram-stand-in", swiftSettings: strict),
         .testTarget(name: "WeirLoopTests", dependencies: ["WeirLoop"], swiftSettings: strict),
-        .testTarget(name: "WeirHTTPTests", dependencies: ["WeirHTTP", "COpenSSL"], swiftSettings: strict),
+        .testTarget(
+            name: "WeirHTTPTests", dependencies: ["WeirHTTP", "CWeirHTTP", "CCurl", "CLibuv", "COpenSSL"],
+            swiftSettings: strict),
         .testTarget(name: "WeirLiveTests", dependencies: ["WeirLive"], swiftSettings: strict),
         .testTarget(
             name: "WeirStorageTests", dependencies: ["WeirStorage", "WeirHTTP", "WeirLoop"],

@@ -108,12 +108,34 @@ static int timeout_changed(CURLM *multi, long milliseconds, void *context) {
   return 0;
 }
 
+static void socket_ready(uv_poll_t *poll, int status, int events);
+
+/* What the loop looks for. Nothing is done when it does so already. */
+static void look_for(weir__watch_t *watch, int events) {
+  if (watch->events == events) return;
+  watch->events = events;
+  if (events) {
+    uv_poll_start(&watch->poll, events, socket_ready);
+  } else {
+    uv_poll_stop(&watch->poll);
+  }
+}
+
+/* It is ready, and nobody wants to know. */
+static void overlook(weir__watch_t *watch) {
+  if (++watch->overlooked >= WEIR_CLIENT_OVERLOOKED) look_for(watch, 0);
+}
+
 /* Whether the bytes are left to the transfer's reader, who waits for them: it
  * has libcurl read them then, into its own memory. */
-static int leave_to_reader(weir_client_t *client, curl_socket_t fd) {
-  weir_transfer_t *transfer = client->table[fd].transfer;
+static int leave_to_reader(weir_client_t *client, weir__watch_t *watch) {
+  weir_transfer_t *transfer = client->table[watch->fd].transfer;
   if (!transfer || !transfer->is_alone) return 0;
-  if (transfer->is_ready) return 1; /* it is about to */
+  if (transfer->is_ready) {
+    /* It was told and has not come: its socket rests until it does. */
+    overlook(watch);
+    return 1;
+  }
   if (!transfer->wanted || transfer->in_used > 0) return 0;
   transfer->wanted = 0;
   transfer->is_ready = 1;
@@ -134,6 +156,16 @@ void weir__client_unwatch(weir_transfer_t *transfer) {
   if (fd == CURL_SOCKET_BAD) return;
   transfer->watched = CURL_SOCKET_BAD;
   if (client->table[fd].transfer == transfer) client->table[fd].transfer = NULL;
+}
+
+void weir__client_rouse(weir_transfer_t *transfer) {
+  weir_client_t *client = transfer->client;
+  weir__watch_t *watch;
+  if (client->is_closing || transfer->watched == CURL_SOCKET_BAD) return;
+  watch = client->table[transfer->watched].watch;
+  if (!watch || !watch->is_used) return;
+  watch->overlooked = 0;
+  look_for(watch, watch->asked);
 }
 
 void weir__client_receive(weir_transfer_t *transfer) {
@@ -169,13 +201,13 @@ static void socket_ready(uv_poll_t *poll, int status, int events) {
     watch->events = 0;
   }
   if (!watch->is_used) {
-    /* Most often its peer has gone: libcurl sees when it looks. */
-    watch->events = 0;
-    uv_poll_stop(poll);
+    /* Its reader is slow; or its peer has gone, as libcurl sees when it looks.
+     */
+    overlook(watch);
     return;
   }
   if (status == 0 && events == UV_READABLE &&
-      leave_to_reader(watch->owner, watch->fd))
+      leave_to_reader(watch->owner, watch))
     return;
   if (events & UV_READABLE) flags |= CURL_CSELECT_IN;
   if (events & UV_WRITABLE) flags |= CURL_CSELECT_OUT;
@@ -201,18 +233,17 @@ static weir__socket_t *entry(weir_client_t *client, curl_socket_t fd) {
 
 int weir__client_opened(weir_client_t *client, curl_socket_t fd) {
   weir__socket_t *socket = entry(client, fd);
-  if (!socket) return UV_ENOMEM;
+  if (!socket || weir__connections_add(client, fd) < 0) return UV_ENOMEM;
   socket->is_ours = 1;
-  client->sockets++;
   return 0;
 }
 
 void weir__client_closes(weir_client_t *client, curl_socket_t fd) {
   weir__socket_t *socket = &client->table[fd];
+  weir__connections_remove(client, fd);
   if (socket->transfer) weir__client_unwatch(socket->transfer);
   weir__watch_close(socket->watch);
   memset(socket, 0, sizeof *socket);
-  client->sockets--;
 }
 
 static int socket_changed(CURL *easy, curl_socket_t fd, int what, void *context,
@@ -248,10 +279,9 @@ static int socket_changed(CURL *easy, curl_socket_t fd, int what, void *context,
   if (what & CURL_POLL_IN) events |= UV_READABLE;
   if (what & CURL_POLL_OUT) events |= UV_WRITABLE;
   watch->is_used = 1;
-  if (watch->events != events) {
-    watch->events = events;
-    uv_poll_start(&watch->poll, events, socket_ready);
-  }
+  watch->overlooked = 0;
+  watch->asked = events;
+  look_for(watch, events);
   return 0;
 }
 
@@ -336,6 +366,7 @@ static void handle_closed(uv_handle_t *handle) {
   if (--client->open_handles > 0) return;
   client->magic = 0;
   free(client->table);
+  free(client->open);
   free(client);
   curl_global_cleanup();
   done(data);

@@ -14,7 +14,9 @@ typedef struct weir__watch {
   uv_poll_t poll;
   void *owner;
   curl_socket_t fd;
-  int events; /* of the poll; 0 while it is stopped */
+  int events;          /* of the poll; 0 while it is stopped */
+  int asked;           /* by libcurl, last */
+  unsigned overlooked; /* times that it was ready for nothing, in a row */
   int is_used;
 } weir__watch_t;
 
@@ -25,6 +27,13 @@ typedef struct weir__socket {
   weir_transfer_t *transfer; /* that waits for it; one of them in HTTP/2 */
   int is_ours;
 } weir__socket_t;
+
+/* The same, as a request meets it. */
+typedef struct weir__connection {
+  curl_socket_t fd;
+  uint16_t port;    /* on our side; 0 until it was asked for */
+  uint16_t is_kept; /* a request went over it */
+} weir__connection_t;
 
 struct weir_client {
   uint32_t magic;
@@ -40,6 +49,8 @@ struct weir_client {
   CURLM *multi;
   weir__socket_t *table; /* by descriptor */
   size_t table_room;
+  weir__connection_t *open; /* `sockets` of them */
+  size_t open_room;
   uv_timer_t timer;
   uv_idle_t turn;
   weir_transfer_t *first; /* with events to tell, in their order */
@@ -72,6 +83,8 @@ struct weir_transfer {
   unsigned has_location : 1;
   unsigned has_length : 1; /* the head says one, `length` */
   unsigned follows : 1;
+  unsigned has_moved : 1;  /* a redirect was followed */
+  unsigned is_spoiled : 1; /* as was its connection: it starts once more */
   unsigned wanted : 1;
   unsigned is_alone : 1; /* on its connection: HTTP/1 */
   unsigned is_ready : 1; /* its socket has bytes that its reader is to fetch */
@@ -111,6 +124,8 @@ void weir__client_closes(weir_client_t *client, curl_socket_t fd);
 
 /* The transfer lets go of the socket that it waits for. */
 void weir__client_unwatch(weir_transfer_t *transfer);
+/* The loop looks at that socket again, if it rested for want of a reader. */
+void weir__client_rouse(weir_transfer_t *transfer);
 /* Lets libcurl read from that socket, once. */
 void weir__client_receive(weir_transfer_t *transfer);
 
@@ -131,7 +146,20 @@ void weir__transfer_sent(weir_transfer_t *transfer);
 /* Takes a hold away and lets libcurl go on. */
 void weir__transfer_resume(weir_transfer_t *transfer, unsigned hold);
 
-/* libcurl's callbacks, and those of the two descriptors. */
+/* One socket more, of those that libcurl holds down, or one less: UV_ENOMEM,
+ * O(connections). */
+int weir__connections_add(weir_client_t *client, curl_socket_t fd);
+void weir__connections_remove(weir_client_t *client, curl_socket_t fd);
+
+/* libcurl's callbacks of connections: one stands, and the request is about to
+ * be sent; one is needed; one is done with. */
+int weir__connected(void *context, char *to, char *from, int to_port,
+                    int from_port);
+curl_socket_t weir__open_socket(void *context, curlsocktype purpose,
+                                struct curl_sockaddr *address);
+int weir__close_socket(void *context, curl_socket_t fd);
+
+/* libcurl's other callbacks, and those of the two descriptors. */
 void weir__transfer_hook(weir_transfer_t *transfer);
 void weir__into_ready(uv_poll_t *poll, int status, int events);
 void weir__from_ready(uv_poll_t *poll, int status, int events);

@@ -77,6 +77,13 @@ static void stop(weir_transfer_t *transfer) {
 
 void weir__transfer_done(weir_transfer_t *transfer, CURLcode result) {
   stop(transfer);
+  if (transfer->is_spoiled) {
+    /* Nothing of it was sent. Another connection: each such try closes one. */
+    transfer->is_spoiled = 0;
+    transfer->socket = CURL_SOCKET_BAD;
+    result = weir_transfer_start(transfer);
+    if (result == CURLE_OK) return;
+  }
   transfer->result = result;
   close_end(&transfer->from);
   if (transfer->into && transfer->in_used > 0 && !transfer->has_sunk) {
@@ -269,7 +276,7 @@ void weir_transfer_state(const weir_transfer_t *transfer,
                       ? WEIR__HELD_RECEIVING
                       : 0;
   state->phase = transfer->phase;
-  state->is_held = (transfer->held & hold) != 0;
+  state->is_held = (transfer->held & hold) != 0 || transfer->is_ready;
   state->is_done = transfer->is_done;
   state->has_sunk = transfer->has_sunk;
   state->refusal = transfer->refusal;
@@ -322,7 +329,10 @@ size_t weir_transfer_read(weir_transfer_t *transfer, void *to, size_t room) {
   size_t taken = transfer->in_used;
   if (room < taken) return 0;
   transfer->wanted = 0;
-  transfer->is_ready = 0; /* or its socket would wait for another read */
+  if (transfer->is_ready) {
+    transfer->is_ready = 0;
+    weir__client_rouse(transfer);
+  }
   transfer->in_used = 0;
   if (taken > 0) {
     memcpy(to, transfer->in, taken);

@@ -103,6 +103,7 @@ static void head_ended(weir_transfer_t *transfer) {
   if (transfer->follows && status >= 300 && status < 400 &&
       transfer->has_location) {
     transfer->phase = WEIR_PHASE_CONNECTING;
+    transfer->has_moved = 1;
     transfer->heads = 0;
     transfer->is_plain = 0; /* it may have brought a user and a password */
     return;
@@ -235,9 +236,13 @@ static size_t hand_over(weir_transfer_t *transfer, const char *bytes,
   count_received(transfer, length);
   if (transfer->to_room - transfer->to_used < WEIR_TRANSFER_READ &&
       !(transfer->held & WEIR__HELD_RECEIVING)) {
-    int sending = transfer->held & WEIR__HELD_SENDING ? CURLPAUSE_SEND : 0;
+    /* One direction alone would have libcurl look at the socket at once, read
+     * what it has, and keep that in a buffer of its own. */
+    int has_body =
+        transfer->from || transfer->out_used > 0 || !transfer->has_finished;
+    int sending = !has_body || transfer->held & WEIR__HELD_SENDING;
     transfer->held |= WEIR__HELD_RECEIVING;
-    curl_easy_pause(transfer->easy, CURLPAUSE_RECV | sending);
+    curl_easy_pause(transfer->easy, sending ? CURLPAUSE_ALL : CURLPAUSE_RECV);
   }
   return length;
 }
@@ -340,38 +345,7 @@ static int rewind_body(void *context, curl_off_t offset, int origin) {
   return CURL_SEEKFUNC_OK;
 }
 
-/* --- Connections --------------------------------------------------------- */
-
-/* There is a connection, and the request is about to be sent. */
-static int connected(void *context, char *to, char *from, int to_port,
-                     int from_port) {
-  weir_transfer_t *transfer = context;
-  (void)to, (void)from, (void)to_port, (void)from_port;
-  transfer->phase = WEIR_PHASE_SENDING;
-  weir__transfer_sent(transfer);
-  return CURL_PREREQFUNC_OK;
-}
-
-/* Counted; and no child inherits it. */
-static curl_socket_t open_socket(void *context, curlsocktype purpose,
-                                 struct curl_sockaddr *address) {
-  weir_transfer_t *transfer = context;
-  (void)purpose;
-  int fd = socket(address->family, address->socktype | SOCK_CLOEXEC,
-                  address->protocol);
-  if (fd < 0) return CURL_SOCKET_BAD;
-  if (weir__client_opened(transfer->client, fd) < 0) {
-    close(fd);
-    return CURL_SOCKET_BAD;
-  }
-  transfer->socket = fd;
-  return fd;
-}
-
-static int close_socket(void *context, curl_socket_t fd) {
-  weir__client_closes(context, fd);
-  return close(fd);
-}
+/* --- Hooks --------------------------------------------------------------- */
 
 void weir__transfer_hook(weir_transfer_t *transfer) {
   CURL *easy = transfer->easy;
@@ -386,10 +360,10 @@ void weir__transfer_hook(weir_transfer_t *transfer) {
   curl_easy_setopt(easy, CURLOPT_READDATA, transfer);
   curl_easy_setopt(easy, CURLOPT_SEEKFUNCTION, rewind_body);
   curl_easy_setopt(easy, CURLOPT_SEEKDATA, transfer);
-  curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, connected);
+  curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, weir__connected);
   curl_easy_setopt(easy, CURLOPT_PREREQDATA, transfer);
-  curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, open_socket);
+  curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, weir__open_socket);
   curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, transfer);
-  curl_easy_setopt(easy, CURLOPT_CLOSESOCKETFUNCTION, close_socket);
+  curl_easy_setopt(easy, CURLOPT_CLOSESOCKETFUNCTION, weir__close_socket);
   curl_easy_setopt(easy, CURLOPT_CLOSESOCKETDATA, client);
 }

@@ -79,6 +79,9 @@ final class Flag: Sendable {
         var value: Int { number.load(ordering: .acquiring) }
 
         func add(_ amount: Int) { number.add(amount, ordering: .acquiringAndReleasing) }
+
+        /// One more; returns how many there are with it.
+        func next() -> Int { number.add(1, ordering: .acquiringAndReleasing).newValue }
     }
 }
 

@@ -30,6 +30,9 @@
 #define WEIR_TRANSFER_UPLOAD 65536u
 /* Bytes of a response's head, at most, interim ones and trailers with it. */
 #define WEIR_TRANSFER_HEAD 65536u
+/* Turns of the loop in which a socket may be ready while its reader is away,
+ * before the loop stops looking at it: that costs three calls of epoll. */
+#define WEIR_CLIENT_OVERLOOKED 8u
 /* Transfers kept for the next requests, at most. */
 #define WEIR_CLIENT_SPARES 64u
 
