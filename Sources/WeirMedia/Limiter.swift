@@ -2,8 +2,8 @@
 ///
 /// Values in, decisions out; nothing waits here (that is `TelegramLimiter`). Times are nanoseconds of one clock, and only
 /// grow. What Telegram counts by is nowhere written, so nothing is taken for granted: every span of time holds as many
-/// calls as the documentation allows, and 429 makes the spans longer where calls were close to their limit. They become
-/// shorter again with the calls that succeed, so that about one in 200 probes for a limit that is lower than configured.
+/// calls as the documentation allows, and 429 lowers the rate where calls were close to their limit. It rises again with
+/// the calls that succeed, so that about one in 200 probes for a limit that is lower than configured.
 public struct Limiter: Sendable {
     /// Who asks. Both use the same budget; a call that somebody waits for goes first, and finds one place free.
     public enum Priority: Sendable, Hashable {
@@ -12,13 +12,15 @@ public struct Limiter: Sendable {
 
     /// How much longer than configured a span is, as a part of it: for calls that are on their way for different times.
     public static let slack = 0.02
-    /// By what 429 makes a span longer, and until it is this many times its length.
+    /// By what 429 divides a rate, and at most in all.
     public static let stretchStep = 1.1
     public static let stretchLimit = 8.0
     /// What is left of that after a call that succeeded.
     public static let stretchDecay = 0.9995
     /// Seconds that are added to `retry_after`, which is whole seconds.
     public static let retryMargin = 0.25
+    /// Seconds of `retry_after` for which all of the bot waits, whoever called too often.
+    public static let shortRetry: Double = 3
     /// Chats that are remembered, at most; further ones wait until one of them can be forgotten.
     public static let chatLimit = 10_000
     /// Seconds after which what was learnt of a chat that is not called is forgotten.
@@ -75,7 +77,10 @@ public struct Limiter: Sendable {
     private var reserve: Int { bot.windows[0].count >= 10 ? 1 : 0 }
 
     /// Nanoseconds between two calls of the bot, if they go evenly.
-    private var interval: Double { bot.windows[0].span * bot.stretch / Double(bot.windows[0].count) }
+    private var interval: Double {
+        let window = bot.windows[0]
+        return window.length / Double(window.room)
+    }
 
     // MARK: Telling
 
@@ -85,7 +90,8 @@ public struct Limiter: Sendable {
         guard opens(chat, for: priority, at: now) <= now else { return nil }
         var book = book(for: chat)
         let turn = LimiterTurn(
-            chat: chat, priority: priority, time: now, isChatBusy: book.isBusy(at: now), isBotBusy: bot.isBusy(at: now))
+            chat: chat, priority: priority, time: now, chatLoads: book.windows.map { $0.load(at: now) },
+            botLoad: bot.windows[0].load(at: now))
         book.note(now)
         chats[chat] = book
         bot.note(now)
@@ -95,23 +101,30 @@ public struct Limiter: Sendable {
 
     /// The call was answered with 429: nothing is called for `retryAfter` seconds that it may have been about.
     ///
-    /// The answer does not say whether the chat or the bot was called too often. It was the chat where that was close to its
-    /// limit and the bot was not; in any other case all of the bot waits.
+    /// The answer does not say whether the chat or the bot was called too often. A short wait is all of the bot's. A long one
+    /// is the chat's where that was close to its limit and the bot was not; else it is all of the bot's, too.
     public mutating func limited(_ turn: LimiterTurn, retryAfter: Double, at now: UInt64) {
         let until = LimiterWindow.add(now, (max(0, retryAfter) + Limiter.retryMargin) * 1e9)
+        let isShort = retryAfter <= Limiter.shortRetry
+        let isChats = turn.chatLoads.contains { $0 >= 0.5 }
         var book = book(for: turn.chat)
         book.close(until: until)
-        if turn.isChatBusy || !turn.isBotBusy { book.lengthen(since: turn.time, at: now) }
+        for (index, load) in turn.chatLoads.enumerated() {
+            // A minute's limit may be over within a second, a second's never lasts.
+            let isSecond = index == 0
+            let isMeant = isSecond ? isShort && load >= 0.5 : load >= (isShort ? 0.9 : 0.5)
+            if isMeant { book.slow(index, since: turn.time, at: now) }
+        }
         chats[turn.chat] = book
-        if turn.isChatBusy && !turn.isBotBusy { return }
+        if isChats && turn.botLoad < 0.75 && !isShort { return }
         bot.close(until: until)
-        if turn.isBotBusy { bot.lengthen(since: turn.time, at: now) }
+        if turn.botLoad >= 0.5 { bot.slow(0, since: turn.time, at: now) }
     }
 
     /// The call was answered, by anything else than 429.
     public mutating func answered(_ turn: LimiterTurn) {
-        bot.shorten()
-        chats[turn.chat]?.shorten()
+        bot.quicken()
+        chats[turn.chat]?.quicken()
     }
 
     /// Forgets chats of which nothing matters any more.
@@ -135,9 +148,9 @@ public struct LimiterTurn: Sendable, Hashable {
     public let priority: Limiter.Priority
     /// When it was allowed.
     public let time: UInt64
-    /// Whether the chat, and the bot, were closer than half to their limits.
-    let isChatBusy: Bool
-    let isBotBusy: Bool
+    /// Which part of its limits the chat, a second's first, and the bot had used by then.
+    let chatLoads: [Double]
+    let botLoad: Double
 }
 
 /// What is known of a chat, or of the bot as a whole.
@@ -146,45 +159,30 @@ struct LimiterBook: Sendable, Equatable {
     private(set) var windows: [LimiterWindow]
     /// Nothing may be called before.
     private(set) var closedUntil: UInt64 = 0
-    /// How many times their length the windows are.
-    private(set) var stretch = 1 + Limiter.slack
-    /// The last 429, which stands for all calls that had been made by then.
-    private var lengthened: UInt64 = 0
 
-    init(windows: [LimiterWindow]) { self.windows = windows }
-
-    init(windows: [LimiterWindow], closedUntil: UInt64, stretch: Double) {
+    init(windows: [LimiterWindow], closedUntil: UInt64 = 0) {
         self.windows = windows
         self.closedUntil = closedUntil
-        self.stretch = min(max(1 + Limiter.slack, stretch), Limiter.stretchLimit)
     }
 
-    func opens(reserve: Int = 0) -> UInt64 {
-        windows.reduce(closedUntil) { max($0, $1.opens(stretch: stretch, reserve: reserve)) }
-    }
-
-    /// Half of one of the windows is used, or was less than a span ago.
-    func isBusy(at now: UInt64) -> Bool {
-        windows.contains { 2 * $0.used(at: now, stretch: 2 * stretch) >= $0.count }
-    }
+    func opens(reserve: Int = 0) -> UInt64 { windows.reduce(closedUntil) { max($0, $1.opens(reserve: reserve)) } }
 
     mutating func note(_ now: UInt64) { for index in windows.indices { windows[index].note(now) } }
 
     mutating func close(until: UInt64) { closedUntil = max(closedUntil, until) }
 
-    /// - Parameter time: when the call was made: of those that were under way together, one counts.
-    mutating func lengthen(since time: UInt64, at now: UInt64) {
-        guard time >= lengthened else { return }
-        lengthened = now
-        stretch = min(stretch * Limiter.stretchStep, Limiter.stretchLimit)
+    mutating func slow(_ index: Int, since time: UInt64, at now: UInt64) {
+        windows[index].slow(since: time, at: now)
     }
 
-    mutating func shorten() { stretch = max(1 + Limiter.slack, stretch * Limiter.stretchDecay) }
+    mutating func quicken() { for index in windows.indices { windows[index].quicken() } }
 
     func matters(at now: UInt64) -> Bool {
         if closedUntil > now { return true }
-        if windows.contains(where: { $0.used(at: now, stretch: stretch) > 0 }) { return true }
-        guard stretch > 1 + Limiter.slack, let newest = windows.first?.newest else { return false }
+        if windows.contains(where: { $0.load(at: now) > 0 }) { return true }
+        guard windows.contains(where: { $0.stretch > 1 + Limiter.slack }), let newest = windows.first?.newest else {
+            return false
+        }
         return LimiterWindow.add(newest, Limiter.memory * 1e9) > now
     }
 }

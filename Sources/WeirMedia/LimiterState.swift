@@ -14,7 +14,8 @@ public struct LimiterState: Sendable, Equatable {
     struct Entry: Sendable, Equatable {
         /// Seconds for which it is closed.
         var closed: Double
-        var stretch: Double
+        /// How many times lower than configured the rates are, a second's first.
+        var stretches: [Double]
         /// Seconds since each of the calls that count, the oldest first.
         var calls: [Double]
     }
@@ -64,18 +65,21 @@ extension LimiterState.Entry {
 
     fileprivate var members: [(String, JSON)] {
         [
-            ("closed", Self.rounded(closed)), ("stretch", .number((stretch * 1e6).rounded() / 1e6)),
+            ("closed", Self.rounded(closed)),
+            ("stretches", .array(stretches.map { .number(($0 * 1e6).rounded() / 1e6) })),
             ("calls", .array(calls.map { Self.rounded($0) })),
         ]
     }
 
     fileprivate init?(_ json: JSON) {
-        guard let closed = json["closed"]?.seconds, let stretch = json["stretch"]?.seconds,
-            let items = json["calls"]?.items, items.count <= LimiterWindow.most
+        func numbers(_ name: String) -> [Double]? {
+            guard let items = json[name]?.items, items.count <= LimiterWindow.most else { return nil }
+            let numbers = items.compactMap { $0.seconds }
+            return numbers.count == items.count ? numbers : nil
+        }
+        guard let closed = json["closed"]?.seconds, let stretches = numbers("stretches"), let calls = numbers("calls")
         else { return nil }
-        let calls = items.compactMap { $0.seconds }
-        guard calls.count == items.count else { return nil }
-        self.init(closed: closed, stretch: stretch, calls: calls)
+        self.init(closed: closed, stretches: stretches, calls: calls)
     }
 }
 
@@ -106,7 +110,8 @@ extension Limiter {
             // The longest window has all the calls that the others have, or more.
             let calls = book.windows.map { $0.recent }.max { $0.count < $1.count } ?? []
             return LimiterState.Entry(
-                closed: seconds(now, book.closedUntil), stretch: book.stretch, calls: calls.map { seconds($0, now) })
+                closed: seconds(now, book.closedUntil), stretches: book.windows.map(\.stretch),
+                calls: calls.map { seconds($0, now) })
         }
         return LimiterState(
             taken: wall, bot: entry(bot),
@@ -127,9 +132,9 @@ extension Limiter {
                 let time = back < Double(now) ? now - UInt64(back) : 0
                 for index in windows.indices { windows[index].note(time) }
             }
+            for (index, stretch) in zip(windows.indices, entry.stretches) { windows[index].restore(stretch: stretch) }
             return LimiterBook(
-                windows: windows, closedUntil: LimiterWindow.add(now, max(0, entry.closed - passed) * 1e9),
-                stretch: entry.stretch)
+                windows: windows, closedUntil: LimiterWindow.add(now, max(0, entry.closed - passed) * 1e9))
         }
         restore(bot: book(bot, state.bot))
         for (chat, entry) in state.chats { restore(chat, book(self.book(for: chat), entry)) }

@@ -12,6 +12,10 @@ struct LimiterWindow: Sendable, Equatable {
     /// A ring, the oldest at `first`.
     private var times: [UInt64] = []
     private var first = 0
+    /// How many times lower than configured the rate is, and the last 429 that it was lowered for, which stands for all
+    /// calls that had been made by then.
+    private(set) var stretch = 1 + Limiter.slack
+    private var slowed: UInt64 = 0
 
     /// - Parameter rate: calls in `seconds`.
     init(rate: Double, in seconds: Double) {
@@ -20,7 +24,7 @@ struct LimiterWindow: Sendable, Equatable {
     }
 
     static func == (a: LimiterWindow, b: LimiterWindow) -> Bool {
-        a.count == b.count && a.span == b.span && a.recent == b.recent
+        a.count == b.count && a.span == b.span && a.stretch == b.stretch && a.recent == b.recent
     }
 
     /// The oldest first.
@@ -38,19 +42,43 @@ struct LimiterWindow: Sendable, Equatable {
         }
     }
 
-    /// When the next call may be made so that no span, made longer by `stretch`, has more than `count` less `reserve`; 0 for
-    /// any time.
-    /// - Complexity: O(1)
-    func opens(stretch: Double, reserve: Int = 0) -> UInt64 {
-        let room = max(1, count - reserve)
-        guard times.count >= room else { return 0 }
-        return LimiterWindow.add(times[(first + times.count - room) % times.count], span * stretch)
+    // MARK: Learning
+
+    /// - Parameter time: when the call that was answered with 429 was made.
+    mutating func slow(since time: UInt64, at now: UInt64) {
+        guard time >= slowed else { return }
+        slowed = now
+        stretch = min(stretch * Limiter.stretchStep, Limiter.stretchLimit)
     }
 
-    /// Calls in the span that ends at a time.
+    mutating func quicken() { stretch = max(1 + Limiter.slack, stretch * Limiter.stretchDecay) }
+
+    mutating func restore(stretch: Double) {
+        self.stretch = min(max(1 + Limiter.slack, stretch), Limiter.stretchLimit)
+    }
+
+    // MARK: Asking
+
+    /// Calls in a span at the rate as it is; where it is low a burst is shorter, too.
+    var room: Int { max(1, Int(Double(count) * (1 + Limiter.slack) / stretch + 1e-9)) }
+
+    /// Nanoseconds in which so many calls may be made: never less than the span and its slack.
+    var length: Double { span * max(1 + Limiter.slack, Double(room) * stretch / Double(count)) }
+
+    /// When the next call may be made so that there is room for it, and for `reserve` more; 0 for any time.
+    /// - Complexity: O(1)
+    func opens(reserve: Int = 0) -> UInt64 {
+        let room = max(1, room - reserve)
+        guard times.count >= room else { return 0 }
+        return LimiterWindow.add(times[(first + times.count - room) % times.count], length)
+    }
+
+    /// The part of its room that is used. Where there is room for one call, the last one counts for twice the time: the next
+    /// could not be made before.
     /// - Complexity: O(count)
-    func used(at now: UInt64, stretch: Double) -> Int {
-        times.count { LimiterWindow.add($0, span * stretch) > now }
+    func load(at now: UInt64) -> Double {
+        let (room, length) = (room, length)
+        return Double(times.count { LimiterWindow.add($0, room == 1 ? 2 * length : length) > now }) / Double(room)
     }
 
     static func add(_ time: UInt64, _ nanoseconds: Double) -> UInt64 {

@@ -27,8 +27,8 @@ struct StandInLimiter {
     private struct Book {
         var calls: [UInt64] = []
         var closedUntil: UInt64 = 0
-        /// When the last 429 was given.
-        var closedAt: UInt64 = 0
+        /// When the caller was told so.
+        var toldAt = UInt64.max
     }
 
     private var books: [Place: Book] = [:]
@@ -47,12 +47,12 @@ struct StandInLimiter {
         for (place, windows) in places {
             var book = books[place] ?? Book()
             var until = book.closedUntil > now ? book.closedUntil : 0
-            if until > 0 && arrived > book.closedAt { isViolation = true }
+            if until == 0 { book.toldAt = .max }
+            if arrived > book.toldAt { isViolation = true }
             for (rate, seconds) in windows { until = max(until, StandInLimiter.opens(book, rate, seconds, now)) }
             if until > now {
                 let left = (until - now + 999_999_999) / 1_000_000_000
                 book.closedUntil = max(book.closedUntil, now + left * 1_000_000_000)
-                book.closedAt = now
                 wait = max(wait, left)
             }
             books[place] = book
@@ -65,6 +65,14 @@ struct StandInLimiter {
             books[place]?.calls.append(now)
         }
         return .allowed
+    }
+
+    /// A call's 429 has been sent: from now on its sender knows.
+    mutating func told(_ bot: String, _ chat: String, now: UInt64) {
+        for place in [Place(bot: bot, chat: nil), Place(bot: bot, chat: chat)] {
+            guard let book = books[place], book.closedUntil > now, book.toldAt == .max else { continue }
+            books[place]?.toldAt = now
+        }
     }
 
     /// When there is room in a window.

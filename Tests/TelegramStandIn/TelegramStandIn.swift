@@ -128,6 +128,7 @@ public final class TelegramStandIn {
             return .json(.object([("ok", true), ("result", result)]))
         case .failure(let error):
             call.retryAfter = error.retryAfter
+            if error.status == 429, let chat = call.chat { limiter.told(call.bot, chat, now: clock.now) }
             record(&call, error.status, error.description)
             var response = Response.json(error.body, status: error.status)
             if let seconds = error.retryAfter { response.fields.append("Retry-After", String(seconds)) }
