@@ -233,12 +233,15 @@ enum StoreKind: String, CaseIterable, CustomTestStringConvertible {
         case .local:
             let folder = Folder()
             try LoopActor.runInTurn {
-                let store = try await LocalStore(directory: folder.path + "/objects")
+                let store = try LocalStore(directory: folder.path + "/objects")
                 try await body(store)
                 await store.close()
             }
         case .r2:
-            let options = try S3Server.shared().options { $0.multipartAbove = 8 << 20 }
+            let options = try S3Server.shared().options {
+                $0.multipartAbove = 8 << 20
+                $0.spooledPartSize = 5 << 20
+            }
             try withR2(options) { try await body($0) }
         }
     }
