@@ -53,9 +53,11 @@ let package = Package(
             name: "WeirStorage", dependencies: ["WeirHTTP", "WeirLoop", "CWeirStorage", "CLibuv"],
             swiftSettings: strict),
         .target(
+            name: "WeirMedia", dependencies: ["WeirStorage", "WeirHTTP", "WeirLoop"], swiftSettings: strict),
+        .target(
             name: "Weir",
             dependencies: [
-                "WeirLive", "WeirStorage", "WeirHTTP", "WeirLoop",
+                "WeirLive", "WeirMedia", "WeirStorage", "WeirHTTP", "WeirLoop",
                 .target(name: "CYAML", condition: .when(traits: ["YAML"])),
             ],
             // The page's parts become constants of the program.
@@ -70,6 +72,9 @@ let package = Package(
         .testTarget(
             name: "WeirStorageTests", dependencies: ["WeirStorage", "WeirHTTP", "WeirLoop"],
             exclude: ["NOTICE.md", "botocore_signatures.py", "sigv4_vectors.json"], swiftSettings: strict),
+        .testTarget(
+            name: "WeirMediaTests", dependencies: ["WeirMedia", "WeirStorage", "WeirHTTP", "WeirLoop"],
+            swiftSettings: strict),
         .testTarget(name: "WeirTests", dependencies: ["Weir", "WeirStorage"], swiftSettings: strict),
         .testTarget(name: "EndToEnd", dependencies: ["Weir", "WeirHTTP", "WeirLoop"], swiftSettings: strict),
     ],
