@@ -1,6 +1,7 @@
 internal import WeirHTTP
 internal import WeirLive
 internal import WeirLoop
+internal import WeirStorage
 
 /// Everything that a daemon runs, on one loop: stations, the HTTP server, health.
 @LoopActor
@@ -17,6 +18,8 @@ final class Engine {
     let server: Server
     /// For requests to others, by what they are for.
     let clients: ClientPools
+    /// Everything durable; opened when it is first used.
+    let store: OnDemandStore
     let health: HealthMonitor
     let access: ListenerAccess
     let reloads = ReloadCounters()
@@ -26,14 +29,20 @@ final class Engine {
     private let watchdog: Watchdog
     private(set) var isStopping = false
 
+    /// `environment` may have the object store's credentials.
     init(
-        _ configuration: Configuration, _ secrets: Secrets, log: LogWriter, clock: LoopClock = .monotonic
+        _ configuration: Configuration, _ secrets: Secrets, environment: [String: String] = [:], log: LogWriter,
+        clock: LoopClock = .monotonic
     ) throws {
         self.configuration = configuration
         self.log = log
         self.clock = clock
         watchdog = try Watchdog()
-        clients = ClientPools(clock: clock)
+        let clients = ClientPools(clock: clock)
+        self.clients = clients
+        store = OnDemandStore(clock: clock) { () throws(ObjectError) in
+            try Engine.openStore(configuration, environment, clients, log)
+        }
         caches = try WarmCaches(
             directory: configuration.cacheDirectory, budget: UInt64(configuration.cache.budget), clock: clock)
         stations = try Stations(
@@ -43,7 +52,7 @@ final class Engine {
         server = Server(options: configuration.server, router: router, adminToken: secrets.adminToken, clock: clock)
         health = HealthMonitor(
             stations: stations, watchdog: watchdog,
-            memoryLimit: configuration.limits.memory ?? ProcessLimits.memoryShare, log: log, clock: clock)
+            memoryLimit: configuration.limits.memory ?? ProcessLimits.memoryShare, store: store, log: log, clock: clock)
         access = ListenerAccess(linkKeys: secrets.linkKeys)
         let live = LiveRoutes(stations: stations, access: access)
         live.install(on: router)
@@ -90,9 +99,25 @@ final class Engine {
         released()
         // Only now: requests that were under way may ask how things are.
         await stations.close()
+        await store.close()
         await clients.close()
         await caches.close()
         watchdog.close()
+    }
+
+    private static func openStore(
+        _ configuration: Configuration, _ environment: [String: String], _ clients: ClientPools, _ log: LogWriter
+    ) throws(ObjectError) -> any ObjectStore {
+        let store = try configuration.openStore(environment: environment, pools: clients)
+        if let bucket = store as? R2Store {
+            log.info(
+                "[R2][AGENT]",
+                [
+                    ("connections", .integer(Int64(configuration.storage.connections))),
+                    ("endpoint", .string(bucket.options.endpoint)), ("bucket", .string(bucket.options.bucket)),
+                ])
+        }
+        return store
     }
 
     func watch(_ station: Station) {

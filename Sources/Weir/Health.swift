@@ -18,7 +18,7 @@ struct Health: Sendable, Equatable {
     }
 
     struct Check: Sendable, Equatable {
-        /// `memory`, `memory_growth`, `loop`, `sources`, `listeners`, `warm`.
+        /// `memory`, `memory_growth`, `loop`, `sources`, `listeners`, `warm`, `object_store`.
         var name: String
         var status: Status
         /// For people; empty when there is nothing to say.
@@ -62,6 +62,8 @@ struct HealthSample: Sendable {
     /// Bytes of resident memory.
     var resident: UInt64
     var stations: [Station] = []
+    /// How the object store failed.
+    var storeTrouble: String?
 }
 
 /// Judges what it is given: time, memory and delays come from outside. What needs a past is recorded at intervals; a
@@ -120,6 +122,7 @@ struct HealthPolicy: Sendable {
         Health(checks: [
             memoryCheck(sample.resident), growthCheck(), loopCheck(), sourcesCheck(sample.stations),
             listenersCheck(sample.stations), warmCheck(sample.stations),
+            storeCheck(sample.storeTrouble),
         ])
     }
 
@@ -169,5 +172,9 @@ struct HealthPolicy: Sendable {
         return Health.Check(
             name: "warm", status: off.isEmpty ? .ok : .degraded,
             message: off.isEmpty ? "" : "nothing is kept in files of \(off.joined(separator: ", "))")
+    }
+
+    private func storeCheck(_ trouble: String?) -> Health.Check {
+        Health.Check(name: "object_store", status: trouble == nil ? .ok : .degraded, message: trouble ?? "")
     }
 }

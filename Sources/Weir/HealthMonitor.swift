@@ -1,6 +1,7 @@
 internal import WeirHTTP
 internal import WeirLive
 internal import WeirLoop
+internal import WeirStorage
 
 /// Samples memory and the loop's delay while the daemon runs, and logs every change of health.
 @LoopActor
@@ -11,6 +12,7 @@ final class HealthMonitor {
     private(set) var policy: HealthPolicy
     private let stations: Stations
     private let watchdog: Watchdog
+    private let store: OnDemandStore?
     private let log: LogWriter
     private let clock: LoopClock
     private let timer: LoopTimer
@@ -22,12 +24,14 @@ final class HealthMonitor {
 
     /// `memoryLimit` in bytes. `resident` gives the bytes of resident memory, nil when they are not known.
     init(
-        stations: Stations, watchdog: Watchdog, memoryLimit: Int, log: LogWriter, clock: LoopClock = .monotonic,
+        stations: Stations, watchdog: Watchdog, memoryLimit: Int, store: OnDemandStore? = nil, log: LogWriter,
+        clock: LoopClock = .monotonic,
         resident: @escaping () -> UInt64? = ResidentMemory.now
     ) {
         policy = HealthPolicy(memoryLimit: UInt64(max(1, memoryLimit)))
         self.stations = stations
         self.watchdog = watchdog
+        self.store = store
         self.log = log
         self.clock = clock
         self.resident = resident
@@ -72,7 +76,7 @@ final class HealthMonitor {
                     name: station.name, state: station.state, error: station.supervision.lastError,
                     listeners: station.counters.listeners, alert: station.options.listenersAlert,
                     isWarmOff: station.cache?.isOff ?? false)
-            })
+            }, storeTrouble: store?.trouble?.error.description)
         let health = policy.judge(sample)
         report(health, sample)
         last = health

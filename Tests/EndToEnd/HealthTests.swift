@@ -21,8 +21,8 @@ struct HealthTests {
             let reply = try weir.get("/health")
             #expect(reply.status == 200)
             let names = reply.json?["checks"]?.items?.compactMap { $0["name"]?.text }
-            #expect(names == ["memory", "memory_growth", "loop", "sources", "listeners", "warm"])
-            for name in ["memory", "memory_growth", "sources", "listeners"] {
+            #expect(names == ["memory", "memory_growth", "loop", "sources", "listeners", "warm", "object_store"])
+            for name in ["memory", "memory_growth", "sources", "listeners", "object_store"] {
                 let status = try check(weir, name).status
                 #expect(status == "ok", "\(name)")
             }

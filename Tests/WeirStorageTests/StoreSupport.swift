@@ -233,7 +233,7 @@ enum StoreKind: String, CaseIterable, CustomTestStringConvertible {
         case .local:
             let folder = Folder()
             try LoopActor.runInTurn {
-                let store = try await LocalStore(directory: folder.path + "/objects")
+                let store = try LocalStore(directory: folder.path + "/objects")
                 try await body(store)
                 await store.close()
             }

@@ -68,7 +68,7 @@ enum ObjectCommand {
         else { return Program.failed }
         do {
             let body: @LoopActor () async throws -> Void = {
-                let store = try await configuration.openStore(environment: environment)
+                let store = try configuration.openStore(environment: environment)
                 do {
                     try await perform(name, invocation, store, console, isTerminal: isTerminal)
                 } catch {

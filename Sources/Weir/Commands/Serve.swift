@@ -31,7 +31,7 @@ enum Serve {
             let secrets = try Secrets.load(configuration)
             let sockets = try ServiceManager.sockets(source.environment)
             try LoopActor.run {
-                let engine = try Engine(configuration, secrets, log: log)
+                let engine = try Engine(configuration, secrets, environment: source.environment, log: log)
                 try await serve(engine, on: sockets, source, log)
             }
             return Program.done

@@ -51,15 +51,17 @@ public struct StorageOptions: Sendable, Equatable {
 }
 
 extension Configuration {
-    /// The store that is configured; on the loop.
+    /// The store that is configured; on the loop. A bucket's has its pool among `pools`.
     @LoopActor
-    func openStore(environment: [String: String]) async throws(ObjectError) -> any ObjectStore {
+    func openStore(
+        environment: [String: String], pools: ClientPools = ClientPools()
+    ) throws(ObjectError) -> any ObjectStore {
         switch storage.kind {
-        case .local: return try await LocalStore(directory: inData("objects"))
+        case .local: return try LocalStore(directory: inData("objects"))
         case .r2:
             var pool = ClientPoolOptions.objectStore
             pool.connections = storage.connections
-            return try R2Store(try storage.r2(environment: environment), pool: pool)
+            return try R2Store(try storage.r2(environment: environment), pools: pools, pool: pool)
         }
     }
 }

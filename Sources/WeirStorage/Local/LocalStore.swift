@@ -6,13 +6,13 @@ internal import WeirLoop
 public final class LocalStore: ObjectStore {
     private let files: LocalFiles
     private let lane: PumpLane
+    private var isPrepared = false
 
-    /// Makes the directory if there is none.
-    public init(directory: String) async throws(ObjectError) {
+    /// The directory is made by the first operation if there is none.
+    public init(directory: String) throws(ObjectError) {
         let root = directory.count > 1 && directory.hasSuffix("/") ? String(directory.dropLast()) : directory
         files = LocalFiles(root: root)
         do throws(CoreError) { lane = try PumpLane() } catch { throw ObjectError(file: error, "no memory for a store") }
-        try await work("open", nil) { [files] () throws(ObjectError) in try files.prepare() }
     }
 
     // MARK: Operations
@@ -151,6 +151,9 @@ public final class LocalStore: ObjectStore {
         _ operation: String, _ key: ObjectKey?, _ body: @escaping @Sendable () throws(ObjectError) -> Value
     ) async throws(ObjectError) -> Value {
         do {
+            // Several at once do no harm.
+            if !isPrepared { try await onPool { [files] in try files.prepare() } }
+            isPrepared = true
             return try await onPool { try body() }
         } catch let error as ObjectError {
             throw error.during(operation, key)

@@ -1,3 +1,4 @@
+internal import Glibc
 public import WeirLoop
 
 /// Where everything durable lies: objects, which are bytes under a key, written as a whole or not at all.
@@ -129,6 +130,11 @@ public struct ObjectSource: Sendable {
     /// tried again after its first byte.
     public static func pipe(_ descriptor: Int32, length: UInt64) -> ObjectSource {
         ObjectSource(bytes: .pipe(descriptor), length: length)
+    }
+
+    /// It is not read: what came with it is let go of.
+    func discard() {
+        if case .pipe(let descriptor) = bytes { close(descriptor) }
     }
 }
 
