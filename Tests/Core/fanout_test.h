@@ -1,7 +1,7 @@
 /*
- * fanout_test.h - what the tests of the fan-out share: a clock, an allocator
- * that counts and fails, a stream whose units say which they are, and sinks
- * that take what they like and check every byte.
+ * fanout_test.h - what the tests of the fan-out share: a clock, a stream whose
+ * units say which they are, and sinks that take what they like and check every
+ * byte.
  */
 #ifndef WEIR_FANOUT_TEST_H
 #define WEIR_FANOUT_TEST_H
@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "fanout_state.h"
+#include "purse.h"
 #include "test.h"
 
 #define TEST_SECOND 1000000000ull
@@ -23,35 +24,6 @@ static uint64_t test_now = 1000 * TEST_SECOND;
 static inline uint64_t test_clock(void *context) {
   (void)context;
   return test_now;
-}
-
-/* ---- memory ---- */
-
-typedef struct test_purse {
-  uint64_t calls; /* of allocate */
-  uint64_t fail;  /* the number of the call that fails; 0: none */
-  uint64_t live;  /* bytes */
-  uint64_t peak;
-} test_purse_t;
-
-static inline void *test_take(void *context, size_t bytes) {
-  test_purse_t *purse = context;
-  if (++purse->calls == purse->fail) return NULL;
-  purse->live += bytes;
-  if (purse->peak < purse->live) purse->peak = purse->live;
-  return malloc(bytes);
-}
-
-static inline void test_give_back(void *context, void *pointer, size_t bytes) {
-  test_purse_t *purse = context;
-  CHECK(pointer != NULL);
-  CHECK(purse->live >= bytes);
-  purse->live -= bytes;
-  free(pointer);
-}
-
-static inline weir_allocator_t test_allocator(test_purse_t *purse) {
-  return (weir_allocator_t){test_take, test_give_back, purse};
 }
 
 /* ---- a stream ---- */
