@@ -16,7 +16,9 @@ let package = Package(
     ],
     traits: [
         .trait(name: "YAML", description: "Configuration files in YAML (libyaml); JSON is always understood."),
-        .default(enabledTraits: ["YAML"]),
+        .trait(name: "SQLite", description: "State in a file (libsqlite3)."),
+        .trait(name: "PostgreSQL", description: "State that several nodes share (libpq)."),
+        .default(enabledTraits: ["YAML", "SQLite", "PostgreSQL"]),
     ],
     targets: [
         .systemLibrary(
@@ -25,6 +27,10 @@ let package = Package(
             name: "COpenSSL", path: "Sources/COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
         .systemLibrary(
             name: "CYAML", path: "Sources/CYAML", pkgConfig: "yaml-0.1", providers: [.apt(["libyaml-dev"])]),
+        .systemLibrary(
+            name: "CSQLite", path: "Sources/CSQLite", pkgConfig: "sqlite3", providers: [.apt(["libsqlite3-dev"])]),
+        .systemLibrary(
+            name: "CPostgreSQL", path: "Sources/CPostgreSQL", pkgConfig: "libpq", providers: [.apt(["libpq-dev"])]),
         .target(
             name: "CWeir", dependencies: ["CLibuv"], path: ".", exclude: ["CSources/tls"], sources: ["CSources"],
             publicHeadersPath: "include",
@@ -53,11 +59,20 @@ let package = Package(
             name: "WeirStorage", dependencies: ["WeirHTTP", "WeirLoop", "CWeirStorage", "CLibuv"],
             swiftSettings: strict),
         .target(
-            name: "WeirMedia", dependencies: ["WeirStorage", "WeirHTTP", "WeirLoop"], swiftSettings: strict),
+            name: "WeirDatabase",
+            dependencies: [
+                "WeirLoop",
+                .target(name: "CSQLite", condition: .when(traits: ["SQLite"])),
+                .target(name: "CPostgreSQL", condition: .when(traits: ["PostgreSQL"])),
+            ],
+            swiftSettings: strict),
+        .target(
+            name: "WeirMedia", dependencies: ["WeirStorage", "WeirDatabase", "WeirHTTP", "WeirLoop"],
+            swiftSettings: strict),
         .target(
             name: "Weir",
             dependencies: [
-                "WeirLive", "WeirMedia", "WeirStorage", "WeirHTTP", "WeirLoop",
+                "WeirLive", "WeirMedia", "WeirStorage", "WeirDatabase", "WeirHTTP", "WeirLoop",
                 .target(name: "CYAML", condition: .when(traits: ["YAML"])),
             ],
             // The page's parts become constants of the program.
@@ -72,8 +87,10 @@ let package = Package(
         .testTarget(
             name: "WeirStorageTests", dependencies: ["WeirStorage", "WeirHTTP", "WeirLoop"],
             exclude: ["NOTICE.md", "botocore_signatures.py", "sigv4_vectors.json"], swiftSettings: strict),
+        .testTarget(name: "WeirDatabaseTests", dependencies: ["WeirDatabase", "WeirLoop"], swiftSettings: strict),
         .testTarget(
-            name: "WeirMediaTests", dependencies: ["WeirMedia", "WeirStorage", "WeirHTTP", "WeirLoop"],
+            name: "WeirMediaTests",
+            dependencies: ["WeirMedia", "WeirStorage", "WeirDatabase", "WeirHTTP", "WeirLoop"],
             swiftSettings: strict),
         .testTarget(name: "WeirTests", dependencies: ["Weir", "WeirStorage"], swiftSettings: strict),
         .testTarget(name: "EndToEnd", dependencies: ["Weir", "WeirHTTP", "WeirLoop"], swiftSettings: strict),

@@ -1,4 +1,5 @@
 import Testing
+import WeirDatabase
 
 @testable import WeirMedia
 

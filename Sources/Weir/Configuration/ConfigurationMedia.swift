@@ -1,3 +1,4 @@
+internal import WeirDatabase
 internal import WeirMedia
 
 extension ConfigurationTable where Target == Configuration {

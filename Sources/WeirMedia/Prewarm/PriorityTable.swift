@@ -1,3 +1,5 @@
+public import WeirDatabase
+
 /// Which jobs go first: points for size, kind and age, as a table of values.
 ///
 /// A score is the base, the points of the first size rule that holds, those of the kind, and those of the age while a
