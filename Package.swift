@@ -81,6 +81,13 @@ let package = Package(
             ].map { .embedInCode("Page/\($0)") },
             swiftSettings: strict),
         .executableTarget(name: "weir-program", dependencies: ["Weir"], path: "Sources/weir", swiftSettings: strict),
+        // A Bot API for tests and benchmarks: no part of any product.
+        .target(
+            name: "TelegramStandIn", dependencies: ["WeirHTTP", "WeirLoop", "COpenSSL"],
+            path: "Tests/TelegramStandIn", swiftSettings: strict),
+        .executableTarget(
+            name: "telegram-stand-in", dependencies: ["TelegramStandIn", "WeirHTTP", "WeirLoop"],
+            path: "Tests/telegram-stand-in", swiftSettings: strict),
         .testTarget(name: "WeirLoopTests", dependencies: ["WeirLoop"], swiftSettings: strict),
         .testTarget(name: "WeirHTTPTests", dependencies: ["WeirHTTP", "COpenSSL"], swiftSettings: strict),
         .testTarget(name: "WeirLiveTests", dependencies: ["WeirLive"], swiftSettings: strict),
@@ -90,10 +97,10 @@ let package = Package(
         .testTarget(name: "WeirDatabaseTests", dependencies: ["WeirDatabase", "WeirLoop"], swiftSettings: strict),
         .testTarget(
             name: "WeirMediaTests",
-            dependencies: ["WeirMedia", "WeirStorage", "WeirDatabase", "WeirHTTP", "WeirLoop"],
+            dependencies: ["WeirMedia", "TelegramStandIn", "WeirStorage", "WeirDatabase", "WeirHTTP", "WeirLoop"],
             swiftSettings: strict),
         .testTarget(name: "WeirTests", dependencies: ["Weir", "WeirStorage"], swiftSettings: strict),
-        .testTarget(name: "EndToEnd", dependencies: ["Weir", "WeirHTTP", "WeirLoop"], swiftSettings: strict),
+        .testTarget(name: "EndToEnd", dependencies: ["Weir", "TelegramStandIn", "WeirHTTP", "WeirLoop"], swiftSettings: strict),
     ],
     swiftLanguageModes: [.v6],
     cLanguageStandard: .c11

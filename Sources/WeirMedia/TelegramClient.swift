@@ -207,7 +207,9 @@ public final class TelegramClient {
             await call.settled()
         } catch {
             await call.settled()
-            if let trouble = call.trouble { throw TelegramError(.source, method: method, trouble) }
+            if error.kind == .upload, let trouble = call.trouble {
+                throw TelegramError(.source, method: method, trouble)
+            }
             throw TelegramError(error, method: method, isWhole: call.isWhole)
         }
         guard var answer = TelegramAnswer(bytes) else {

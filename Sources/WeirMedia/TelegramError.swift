@@ -204,13 +204,14 @@ extension TelegramError {
             case .queueFull, .memory: .server
             case .url, .request: .refused
             }
-        let hasGone =
+        // Without a connection nothing has gone anywhere.
+        let hasBegun =
             switch error.kind {
-            case .timeout(.head), .timeout(.body), .timeout(.request), .closed, .malformed, .headTooLarge,
-                .bodyTooLarge, .cancelled, .poolClosed:
-                isWhole
-            default: false
+            case .timeout(.resolve), .timeout(.connect), .timeout(.tls), .resolve, .connect, .tls, .proxy, .url,
+                .request, .queueFull, .memory, .upload:
+                false
+            default: true
             }
-        self.init(kind, method: method, mayHaveArrived: hasGone, error.reason)
+        self.init(kind, method: method, mayHaveArrived: hasBegun && isWhole, error.reason)
     }
 }
