@@ -100,7 +100,8 @@ let package = Package(
             dependencies: ["WeirMedia", "TelegramStandIn", "WeirStorage", "WeirDatabase", "WeirHTTP", "WeirLoop"],
             swiftSettings: strict),
         .testTarget(name: "WeirTests", dependencies: ["Weir", "WeirStorage"], swiftSettings: strict),
-        .testTarget(name: "EndToEnd", dependencies: ["Weir", "TelegramStandIn", "WeirHTTP", "WeirLoop"], swiftSettings: strict),
+        .testTarget(
+            name: "EndToEnd", dependencies: ["Weir", "TelegramStandIn", "WeirHTTP", "WeirLoop"], swiftSettings: strict),
     ],
     swiftLanguageModes: [.v6],
     cLanguageStandard: .c11

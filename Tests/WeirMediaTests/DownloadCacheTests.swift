@@ -148,8 +148,8 @@ struct DownloadCacheTests {
         try withCache { cache, folder in
             do {
                 let file = try await cache.spool()
-                try await file.write(Array("hel".utf8))
-                try await file.write(Array("lo".utf8))
+                _ = try await file.write(Array("hel".utf8))
+                _ = try await file.write(Array("lo".utf8))
                 #expect(file.length == 5)
                 cache.keep(file, as: "a")
             }

@@ -1,6 +1,4 @@
 import Glibc
-import Testing
-import WeirLoop
 
 /// A directory for one test; it goes with what is in it.
 final class Folder: Sendable {
@@ -15,7 +13,9 @@ final class Folder: Sendable {
     deinit { system("rm -rf '\(path)'") }
 
     /// Names of the files in it.
-    var files: [String] {
+    var files: [String] { Folder.names(path) }
+
+    static func names(_ path: String) -> [String] {
         guard let stream = opendir(path) else { return [] }
         defer { closedir(stream) }
         var names: [String] = []
@@ -26,21 +26,6 @@ final class Folder: Sendable {
             if !name.hasPrefix(".") { names.append(name) }
         }
         return names.sorted()
-    }
-}
-
-/// Waits until something outside has made `condition` true; two minutes at most.
-@LoopActor
-func eventually(_ what: Comment, _ condition: @LoopActor () -> Bool, location: SourceLocation = #_sourceLocation)
-    async throws
-{
-    let end = LoopClock.monotonic.deadline(after: 120)
-    while !condition() {
-        guard LoopClock.monotonic.now < end else {
-            Issue.record(what, sourceLocation: location)
-            return
-        }
-        try await LoopClock.monotonic.sleep(for: 0.001)
     }
 }
 

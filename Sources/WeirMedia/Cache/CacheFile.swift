@@ -1,5 +1,6 @@
 internal import Glibc
 public import WeirLoop
+internal import WeirStorage
 
 /// A file of the download cache: open as long as somebody has this, also when the cache has dropped it.
 @LoopActor
@@ -80,11 +81,13 @@ public final class CacheFile {
         spawn { _ = try? await onPool { unlink(path) } }
     }
 
-    /// Appends to it.
-    func write(_ bytes: [UInt8]) async throws {
+    /// Appends to it, and to a digest, which is returned.
+    func write(_ bytes: [UInt8], _ digest: RunningDigest = RunningDigest()) async throws -> RunningDigest {
         let descriptor = descriptor
         let offset = length
-        try await onPool {
+        let digest = try await onPool {
+            var digest = digest
+            digest.add(bytes)
             var done = 0
             while done < bytes.count {
                 let count = bytes.withUnsafeBytes {
@@ -94,8 +97,10 @@ public final class CacheFile {
                 guard count > 0 else { throw CoreError(errno: count < 0 ? errno : ENOSPC) }
                 done += count
             }
+            return digest
         }
         length += Int64(bytes.count)
+        return digest
     }
 
     /// How long the file is.
