@@ -1,3 +1,4 @@
+public import WeirDatabase
 public import WeirHTTP
 public import WeirLive
 public import WeirMedia
@@ -18,6 +19,8 @@ public struct Configuration: Sendable, Equatable {
     public var storage = StorageOptions()
     /// Bytes of the largest medium that is taken in.
     public var mediaLimit = 2_000_000_000
+    /// Where the state is.
+    public var database = DatabaseURL.sqlite
     public var prewarm = PrewarmOptions()
     public var telegram = TelegramOptions()
     /// `live.stations`. The first is the one that `/stream.wav` plays.

@@ -167,15 +167,33 @@ extension PriorityTable {
         get { kinds[kind] ?? 0 }
         set { kinds[kind] = newValue == 0 ? nil : newValue }
     }
-    fileprivate var photo: Int { get { self[.photo] } set { self[.photo] = newValue } }
-    fileprivate var video: Int { get { self[.video] } set { self[.video] = newValue } }
-    fileprivate var audio: Int { get { self[.audio] } set { self[.audio] = newValue } }
-    fileprivate var document: Int { get { self[.document] } set { self[.document] = newValue } }
-    fileprivate var animation: Int { get { self[.animation] } set { self[.animation] = newValue } }
+    fileprivate var photo: Int {
+        get { self[.photo] }
+        set { self[.photo] = newValue }
+    }
+    fileprivate var video: Int {
+        get { self[.video] }
+        set { self[.video] = newValue }
+    }
+    fileprivate var audio: Int {
+        get { self[.audio] }
+        set { self[.audio] = newValue }
+    }
+    fileprivate var document: Int {
+        get { self[.document] }
+        set { self[.document] = newValue }
+    }
+    fileprivate var animation: Int {
+        get { self[.animation] }
+        set { self[.animation] = newValue }
+    }
 }
 
 extension DownloadCache.Options {
-    fileprivate var size: Int { get { Int(bytes) } set { bytes = Int64(newValue) } }
+    fileprivate var size: Int {
+        get { Int(bytes) }
+        set { bytes = Int64(newValue) }
+    }
 }
 
 extension ConfigurationReader {

@@ -34,7 +34,8 @@ public struct MultipartPart: Sendable, Equatable {
             disposition.value == "form-data", let name = disposition["name"],
             (1...MultipartPart.nameLimit).contains(name.utf8.count)
         else {
-            throw MultipartError("a part does not say which field it is; expected Content-Disposition: form-data; name=")
+            throw MultipartError(
+                "a part does not say which field it is; expected Content-Disposition: form-data; name=")
         }
         // RFC 7578 §4.7: it is deprecated, and these are the ones that change nothing.
         for coding in fields.values("Content-Transfer-Encoding")
