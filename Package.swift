@@ -101,7 +101,7 @@ let package = Package(
             swiftSettings: strict),
         .testTarget(name: "WeirTests", dependencies: ["Weir", "WeirStorage"], swiftSettings: strict),
         .testTarget(
-            name: "EndToEnd", dependencies: ["Weir", "TelegramStandIn", "WeirHTTP", "WeirLoop"], swiftSettings: strict),
+            name: "EndToEnd", dependencies: ["Weir", "WeirHTTP", "WeirLoop"], swiftSettings: strict),
     ],
     swiftLanguageModes: [.v6],
     cLanguageStandard: .c11

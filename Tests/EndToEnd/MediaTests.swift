@@ -43,6 +43,8 @@ struct MediaTests {
                 #expect(metrics["media_send_total{result=\"file_id\"}"] == Double(count))
                 #expect(metrics["media_prewarm_jobs_total{result=\"ready\"}"] == Double(count))
                 try weir.event("[MEDIA][PREWARM][WORKER][START]")
+                // 5 chats, 10 000 a second each, of 100 000 that the bot may.
+                #expect(try weir.event("bot").number("media_per_minute") == 3_000_000)
                 #expect(weir.events("[MEDIA][PREWARM][ENQUEUE]").count == count)
                 let status = try #require(try weir.get("/prewarm").json)
                 #expect(status["ready"]?.number == Double(count))
@@ -217,7 +219,8 @@ struct StandIn {
 
     /// Runs one for `body`; `control` is as its `--help` says.
     static func run(_ control: String = #"{"rates":null}"#, _ body: (StandIn) throws -> Void) throws {
-        let program = Daemon.program.split(separator: "/", omittingEmptySubsequences: false).dropLast()
+        let program =
+            Daemon.program.split(separator: "/", omittingEmptySubsequences: false).dropLast()
             .joined(separator: "/") + "/telegram-stand-in"
         let process = try Process([program, "--control", control], input: .pipe)
         defer { process.end() }

@@ -37,7 +37,7 @@ final class MediaWorld {
         var limit = 1_000_000
     }
 
-    static func run(
+    nonisolated static func run(
         _ change: @Sendable (inout Setting) -> Void = { _ in },
         _ body: @escaping @LoopActor (MediaWorld) async throws -> Void
     ) throws {

@@ -54,7 +54,9 @@ extension ConfigurationTable where Target == Configuration {
             key(
                 "prewarm.priority.fresh", .seconds(0...86400), \.prewarm.priority.age.below,
                 "How long a job is fresh"),
-            key("prewarm.priority.fresh_points", points, \.prewarm.priority.age.points, "Points of a fresh job"),
+            key(
+                "prewarm.priority.fresh_points", .integer(0...255), \.prewarm.priority.age.points,
+                "Points of a fresh job"),
             key(
                 "prewarm.download_cache.ttl", .seconds(0...86400), \.prewarm.downloadCache.ttl,
                 "How long the bytes of media are kept in files below `cache.dir`"),
@@ -244,6 +246,7 @@ extension ConfigurationReader {
     /// Scores that leave the queue's range would be equal where they ought to differ.
     mutating func checkPriorities(_ table: PriorityTable) {
         let (least, most) = table.extremes
+        guard !broken.contains(where: { $0.hasPrefix("prewarm.priority") }) else { return }
         guard least < PriorityTable.range.lowerBound || most > PriorityTable.range.upperBound else { return }
         let path = ["prewarm.priority.base", "prewarm.priority.sizes"].first { given[$0] != nil } ?? "prewarm.priority"
         report(

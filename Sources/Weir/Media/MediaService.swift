@@ -19,6 +19,7 @@ final class MediaService {
     let library: MediaLibrary
     let sender: MediaSender
     let bots: [Bot]
+    private let caps: [ConfigurationCaps.Bot]
 
     private let log: LogWriter
     private let timer: LoopTimer
@@ -50,6 +51,7 @@ final class MediaService {
         self.database = database
         self.bots = bots
         self.log = log
+        caps = ConfigurationCaps(of: configuration).bots
         cache = DownloadCache(
             directory: "\(configuration.cacheDirectory)/media", options: configuration.prewarm.downloadCache,
             clock: clock)
@@ -108,9 +110,13 @@ final class MediaService {
     }
 
     func start() {
-        for bot in bots {
+        for bot in caps {
             log.info(
-                "bot", [("bot", .string(bot.slug)), ("warm", .bool(bot.isWarmed))])
+                "bot",
+                [
+                    ("bot", .string(bot.slug)), ("media_per_minute", bot.mediaPerMinute.rounded(to: 1)),
+                    ("warmup_chats", .integer(Int64(bot.chats))),
+                ])
         }
         worker.start()
     }

@@ -23,6 +23,7 @@ extension PrewarmWorker {
     }
 
     private func attempt(_ job: HeldJob) async -> JobOutcome {
+        if job.isGivenBack { return .release }
         let medium = job.entry.medium
         guard let bot = bots[medium.key.bot] else {
             return .failed(error: "no bot \(medium.key.bot) is configured")

@@ -208,16 +208,18 @@ public final class PrewarmWorker {
 
     /// Looks at the durable queue when there is more than the buffer has, and room for half of it.
     private func refill() async {
-        guard buffer.hasOverflowed, buffer.count <= buffer.capacity / 2 else { return }
-        buffer.hasOverflowed = false
+        guard buffer.hasOverflowed else { return }
+        let limit = min(buffer.capacity, JobSelection.limitMax)
         do throws(DatabaseError) {
-            let limit = min(buffer.capacity, JobSelection.limitMax)
-            let entries = try await database.peek(JobSelection(limit: limit, agingCap: options.agingCap))
-            for entry in entries where held[entry.id] == nil { buffer.push(entry, now: wall()) }
-            if entries.count == limit { buffer.hasOverflowed = true }
-            // Only large ones at the head: the slot for small ones would stand empty.
-            guard entries.count == limit, buffer.smallCount == 0 else { return }
-            let small = try await database.peek(JobSelection(limit: limit, onlySmall: true))
+            if buffer.count <= buffer.capacity / 2 {
+                buffer.hasOverflowed = false
+                let entries = try await database.peek(JobSelection(limit: limit, agingCap: options.agingCap))
+                for entry in entries where held[entry.id] == nil { buffer.push(entry, now: wall()) }
+                if entries.count == limit { buffer.hasOverflowed = true }
+            }
+            // Only large ones are here: the slot for small ones would stand empty.
+            guard buffer.hasOverflowed, buffer.smallCount == 0 else { return }
+            let small = try await database.peek(JobSelection(limit: options.concurrency, onlySmall: true))
             for entry in small where held[entry.id] == nil { buffer.push(entry, now: wall()) }
         } catch {
             buffer.hasOverflowed = true
@@ -241,6 +243,8 @@ public final class PrewarmWorker {
     private func begin(_ job: LeasedJob, _ batch: PrewarmBatch) {
         let one = HeldJob(job, batch: batch, until: clock.deadline(after: options.lease), clock.now)
         held[job.entry.id] = one
+        // It was claimed while the worker stopped.
+        if state == .stopped { one.giveBack() }
         one.task = spawn { [self] in await run(one) }
     }
 
