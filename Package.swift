@@ -94,14 +94,19 @@ let package = Package(
         .testTarget(
             name: "WeirStorageTests", dependencies: ["WeirStorage", "WeirHTTP", "WeirLoop"],
             exclude: ["NOTICE.md", "botocore_signatures.py", "sigv4_vectors.json"], swiftSettings: strict),
-        .testTarget(name: "WeirDatabaseTests", dependencies: ["WeirDatabase", "WeirLoop"], swiftSettings: strict),
+        // Killed by tests; in no product.
+        .executableTarget(
+            name: "weir-database-writer", dependencies: ["WeirDatabase", "WeirLoop", "CSQLite"],
+            path: "Tests/DatabaseWriter", swiftSettings: strict),
+        .testTarget(
+            name: "WeirDatabaseTests", dependencies: ["WeirDatabase", "WeirLoop", "weir-database-writer"],
+            swiftSettings: strict),
         .testTarget(
             name: "WeirMediaTests",
             dependencies: ["WeirMedia", "TelegramStandIn", "WeirStorage", "WeirDatabase", "WeirHTTP", "WeirLoop"],
             swiftSettings: strict),
         .testTarget(name: "WeirTests", dependencies: ["Weir", "WeirStorage"], swiftSettings: strict),
-        .testTarget(
-            name: "EndToEnd", dependencies: ["Weir", "WeirHTTP", "WeirLoop"], swiftSettings: strict),
+        .testTarget(name: "EndToEnd", dependencies: ["Weir", "WeirHTTP", "WeirLoop"], swiftSettings: strict),
     ],
     swiftLanguageModes: [.v6],
     cLanguageStandard: .c11

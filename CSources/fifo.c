@@ -39,31 +39,34 @@ int weir_fifo_create(weir_fifo_t **fifo, uint32_t capacity,
   return 0;
 }
 
-uint32_t weir_fifo_length(const weir_fifo_t *fifo) {
+static inline uint32_t length_of(const weir_fifo_t *fifo) {
   return fifo->head - fifo->tail;
 }
 
+uint32_t weir_fifo_length(const weir_fifo_t *fifo) {
+  return length_of(fifo);
+}
+
 int weir_fifo_push(weir_fifo_t *fifo, uint64_t value) {
-  if (weir_fifo_length(fifo) == fifo->capacity) return WEIR_EFULL;
+  if (length_of(fifo) == fifo->capacity) return WEIR_EFULL;
   fifo->values[fifo->head++ & fifo->mask] = value;
   return 0;
 }
 
 int weir_fifo_peek(const weir_fifo_t *fifo, uint64_t *value) {
-  if (weir_fifo_length(fifo) == 0) return 0;
+  if (length_of(fifo) == 0) return 0;
   *value = fifo->values[fifo->tail & fifo->mask];
   return 1;
 }
 
 int weir_fifo_pop(weir_fifo_t *fifo, uint64_t *value) {
-  int found = weir_fifo_peek(fifo, value);
-  fifo->tail += (uint32_t)found;
-  return found;
+  if (length_of(fifo) == 0) return 0;
+  *value = fifo->values[fifo->tail++ & fifo->mask];
+  return 1;
 }
 
 void weir_fifo_destroy(weir_fifo_t *fifo) {
   if (fifo == NULL) return;
-  weir_allocator_t allocator = fifo->allocator;
-  weir__release(&allocator, fifo->values, bytes_of(fifo));
-  weir__release(&allocator, fifo, sizeof *fifo);
+  weir__release(&fifo->allocator, fifo->values, bytes_of(fifo));
+  weir__release(&fifo->allocator, fifo, sizeof *fifo);
 }

@@ -39,6 +39,7 @@
 #include "weir/http_head.h"
 #include "weir/icy.h"
 #include "weir/log.h"
+#include "weir/mailbox.h"
 #include "weir/pcm.h"
 #include "weir/queue.h"
 #include "weir/source.h"

@@ -2,6 +2,9 @@
  * file.c - whole files, for threads that may wait.
  */
 #include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/xattr.h>
 #include <unistd.h>
@@ -54,6 +57,21 @@ int weir_file_copy(int from, uint64_t offset, uint64_t length, int to,
 int weir_file_digest(int file, uint64_t offset, uint64_t length,
                      uint8_t digest[WEIR_SHA256_SIZE]) {
   return each_block(file, offset, length, -1, digest);
+}
+
+int weir_file_unnamed(const char *directory) {
+  char name[PATH_MAX];
+  int file = open(directory, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+  if (file >= 0) return file;
+  /* Not every file system has such files. */
+  if (errno != EOPNOTSUPP && errno != EISDIR && errno != EINVAL) return -errno;
+  if (snprintf(name, sizeof(name), "%s/.weir-XXXXXX", directory) >=
+      (int)sizeof(name))
+    return UV_ENAMETOOLONG;
+  file = mkostemp(name, O_CLOEXEC);
+  if (file < 0) return -errno;
+  unlink(name);
+  return file;
 }
 
 long weir_file_attribute(int file, const char *name, void *bytes, size_t room) {

@@ -35,6 +35,9 @@ public struct DatabaseURL: Sendable, Hashable, CustomStringConvertible {
     public init(parsing text: String) throws(DatabaseError) {
         guard !text.utf8.contains(0) else { throw DatabaseError(.url, "a NUL byte; \(DatabaseURL.expected)") }
         if text.hasPrefix("postgres://") || text.hasPrefix("postgresql://") {
+            #if PostgreSQL
+                _ = try PostgreSQLParameters.parse(text)
+            #endif
             place = .postgresql(text)
             return
         }
@@ -58,7 +61,8 @@ public struct DatabaseURL: Sendable, Hashable, CustomStringConvertible {
         for parameter in parameters.split(separator: "&") {
             let parts = parameter.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
             guard parts[0] == "synchronous" else {
-                throw DatabaseError(.url, "sqlite: unknown parameter \"\(parts[0])\"; expected synchronous=full or normal")
+                throw DatabaseError(
+                    .url, "sqlite: unknown parameter \"\(parts[0])\"; expected synchronous=full or normal")
             }
             guard parts.count == 2, let value = Synchronous(rawValue: String(parts[1])) else {
                 throw DatabaseError(
@@ -86,7 +90,7 @@ public struct DatabaseURL: Sendable, Hashable, CustomStringConvertible {
     }
 
     /// Without the user's password, and without the parameters, one of which may be a password too.
-    private static func redacted(_ url: String) -> String {
+    static func redacted(_ url: String) -> String {
         let scheme = url.range(of: "://")
         var rest = url[scheme...]
         let head = url[..<scheme]

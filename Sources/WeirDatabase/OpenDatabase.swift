@@ -17,8 +17,12 @@ public func openDatabase(
         #else
             throw DatabaseError(.unsupported, "this Weir was built without SQLite")
         #endif
-    case .postgresql:
-        throw DatabaseError(.unsupported, "this Weir was built without PostgreSQL")
+    case .postgresql(let url):
+        #if PostgreSQL
+            return try await PostgreSQLDatabase.open(url: url, options: options)
+        #else
+            throw DatabaseError(.unsupported, "this Weir was built without PostgreSQL")
+        #endif
     }
 }
 
@@ -28,6 +32,9 @@ public enum DatabaseLibraries {
         var versions: [(name: String, version: String)] = []
         #if SQLite
             versions.append((name: "SQLite", version: SQLiteConnection.version))
+        #endif
+        #if PostgreSQL
+            versions.append((name: "libpq", version: PostgreSQLConnection.version))
         #endif
         return versions
     }

@@ -29,13 +29,13 @@ static inline uint64_t test_clock(void *context) {
 /* ---- a stream ---- */
 
 /* Byte `at` of unit `index`: the index, then bytes that follow from it. */
-static inline uint8_t test_byte(uint64_t index, uint32_t at) {
+TEST_UNWATCHED static inline uint8_t test_byte(uint64_t index, uint32_t at) {
   if (at < 4) return (uint8_t)(index >> 8 * at);
   return (uint8_t)((index * 0x9E3779B97F4A7C15u) >> (8 * (at % 8)) ^ at);
 }
 
 /* Appends `length` bytes of the stream to the log. */
-static inline void test_append(weir_log_t *log, size_t length) {
+TEST_UNWATCHED static inline void test_append(weir_log_t *log, size_t length) {
   uint32_t unit = weir_log_unit(log);
   while (length > 0) {
     void *memory;
@@ -50,8 +50,8 @@ static inline void test_append(weir_log_t *log, size_t length) {
 }
 
 /* Byte `at` of a unit, in another form. */
-static inline uint8_t test_transformed(uint64_t index, uint32_t at,
-                                       weir_transform_t transform) {
+TEST_UNWATCHED static inline uint8_t test_transformed(
+    uint64_t index, uint32_t at, weir_transform_t transform) {
   uint32_t width = (uint32_t)transform + 1;
   if (transform == WEIR_TRANSFORM_NONE) return test_byte(index, at);
   return test_byte(index, at - at % width + width - 1 - at % width);
@@ -70,7 +70,7 @@ typedef struct test_reader {
   uint64_t skipped;  /* the same that were missing in between */
 } test_reader_t;
 
-static inline uint8_t test_preamble_byte(uint64_t at) {
+TEST_UNWATCHED static inline uint8_t test_preamble_byte(uint64_t at) {
   return (uint8_t)(at * 31 + 7);
 }
 
@@ -85,7 +85,8 @@ static inline void test_reader_start(test_reader_t *reader, uint32_t unit,
 }
 
 /* Which unit these bytes are, by the first four that it carries. */
-static inline uint64_t test_unit_index(const test_reader_t *reader) {
+TEST_UNWATCHED static inline uint64_t test_unit_index(
+    const test_reader_t *reader) {
   uint64_t index = 0;
   uint32_t width =
       reader->transform == WEIR_TRANSFORM_NONE ? 1 : reader->transform + 1;
@@ -96,7 +97,7 @@ static inline uint64_t test_unit_index(const test_reader_t *reader) {
   return index;
 }
 
-static inline void test_take_unit(test_reader_t *reader) {
+TEST_UNWATCHED static inline void test_take_unit(test_reader_t *reader) {
   uint64_t index = test_unit_index(reader);
   CHECK(index >= reader->next);
   for (uint32_t at = 0; at < reader->unit; at++)
@@ -106,8 +107,9 @@ static inline void test_take_unit(test_reader_t *reader) {
   reader->part_length = 0;
 }
 
-static inline void test_read(test_reader_t *reader, const uint8_t *bytes,
-                             size_t length) {
+TEST_UNWATCHED static inline void test_read(test_reader_t *reader,
+                                            const uint8_t *bytes,
+                                            size_t length) {
   for (size_t i = 0; i < length; i++) {
     if (reader->preamble > 0) {
       CHECK_EQ(bytes[i], test_preamble_byte(reader->preamble_at));

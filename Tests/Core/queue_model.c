@@ -5,11 +5,13 @@
 
 #define OPERATIONS 3000000u
 
+enum { FRESH, AGED, OVERDUE };
+
 typedef struct entry {
   weir_job_t job;
   uint64_t arrived; /* by number of its push */
   uint64_t entered; /* its rank, by number of all such events */
-  enum { FRESH, AGED, OVERDUE } tier;
+  int tier;
 } entry_t;
 
 typedef struct model {

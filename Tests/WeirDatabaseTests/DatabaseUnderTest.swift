@@ -6,12 +6,13 @@ import WeirLoop
 
 /// Which database a test of the common behaviour runs on.
 enum Backend: String, CaseIterable, Sendable, CustomTestStringConvertible {
-    case sqlite
+    case sqlite = "SQLite"
+    case postgresql = "PostgreSQL"
 
     var testDescription: String { rawValue }
 
     /// Those that can be tested here.
-    static var all: [Backend] { [.sqlite] }
+    static let all: [Backend] = PostgreSQLServer.isThere ? [.sqlite, .postgresql] : [.sqlite]
 }
 
 /// A fresh database for one test, which can be opened more than once, and whose clock the test moves.
@@ -19,17 +20,23 @@ enum Backend: String, CaseIterable, Sendable, CustomTestStringConvertible {
 final class DatabaseUnderTest {
     let clock = DatabaseClockOffset()
     let folder = Folder()
-    let backend: Backend
+    let url: DatabaseURL
 
-    private init(_ backend: Backend) {
-        self.backend = backend
+    private init(_ backend: Backend) async throws {
+        switch backend {
+        case .sqlite: url = .sqlite
+        case .postgresql: url = try DatabaseURL(parsing: try await PostgreSQLServer.shared().freshSchema())
+        }
     }
 
     func open(backlog: Int = PrewarmLimits.backlog) async throws -> any Database {
         var options = DatabaseOptions()
         options.clockOffset = clock
         options.backlog = backlog
-        return try await openDatabase(.sqlite, directory: folder.path, options: options)
+        // A busy machine is no reason to fail.
+        options.pool.connect = 120
+        options.pool.query = 120
+        return try await openDatabase(url, directory: folder.path, options: options)
     }
 
     /// Runs `body` with a fresh, open database on a loop of its own.
@@ -38,7 +45,7 @@ final class DatabaseUnderTest {
         _ body: @escaping @LoopActor (_ database: any Database, _ test: DatabaseUnderTest) async throws -> Void
     ) throws {
         try LoopActor.runInTurn {
-            let test = DatabaseUnderTest(backend)
+            let test = try await DatabaseUnderTest(backend)
             let database = try await test.open(backlog: backlog)
             let outcome: Result<Void, any Error>
             do {

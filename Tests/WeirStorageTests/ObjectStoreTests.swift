@@ -240,6 +240,24 @@ struct ObjectStoreTests {
         }
     }
 
+    @Test(
+        "a pipe of which nobody knows the length is an object, however long it is",
+        arguments: StoreKind.available, [0, 3, 12 << 20])
+    func endOfPipe(kind: StoreKind, length: Int) throws {
+        let source = Scratch(length: length)
+        try kind.with { store in
+            let key = try Self.key("pipe/\(length)")
+            let info = try await store.put(key, .pipe(try Feed.pipe(source.bytes)), ObjectFacts(type: "text/plain"))
+            #expect(info.length == UInt64(length))
+            let head = try await store.head(key)
+            #expect(head.length == UInt64(length) && head.type == "text/plain")
+            let back = Scratch()
+            _ = try await store.save(key, to: back.descriptor, nil)
+            #expect(back.holds(length: length))
+            try await store.delete(key)
+        }
+    }
+
     @Test("many are put at once, each with its own result", arguments: StoreKind.available)
     func batch(kind: StoreKind) throws {
         try kind.with { store in

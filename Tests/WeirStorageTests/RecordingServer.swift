@@ -61,14 +61,14 @@ final class RecordingServer: Sendable {
             }
             return UInt16(bigEndian: address.pointee.sin_port)
         }
-        thread { [self] in
+        startThread { [self] in
             while true {
                 let peer = accept(descriptor, nil, nil)
                 if peer < 0 { break }
                 // Children of other tests would keep it open, and its peer would not see its end.
                 _ = fcntl(peer, F_SETFD, FD_CLOEXEC)
                 state.withLock { $0.connections += 1 }
-                thread { [self] in
+                startThread { [self] in
                     while serve(peer, takes, reply) {}
                     Glibc.close(peer)
                 }
@@ -158,7 +158,8 @@ final class RecordingServer: Sendable {
     }
 }
 
-private func thread(_ body: @escaping @Sendable () -> Void) {
+/// A thread that nobody waits for.
+func startThread(_ body: @escaping @Sendable () -> Void) {
     final class Work: Sendable {
         let body: @Sendable () -> Void
         init(_ body: @escaping @Sendable () -> Void) { self.body = body }

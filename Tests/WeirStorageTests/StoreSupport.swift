@@ -238,7 +238,10 @@ enum StoreKind: String, CaseIterable, CustomTestStringConvertible {
                 await store.close()
             }
         case .r2:
-            let options = try S3Server.shared().options { $0.multipartAbove = 8 << 20 }
+            let options = try S3Server.shared().options {
+                $0.multipartAbove = 8 << 20
+                $0.spooledPartSize = 5 << 20
+            }
             try withR2(options) { try await body($0) }
         }
     }

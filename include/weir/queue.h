@@ -39,7 +39,7 @@
 WEIR_BEGIN_DECLS
 
 #define WEIR_QUEUE_CAPACITY     500u       /* jobs, by default */
-#define WEIR_QUEUE_MAX_CAPACITY 0x1000000u /* 16 777 216 jobs: 1.3 GiB */
+#define WEIR_QUEUE_MAX_CAPACITY 0x1000000u /* 16 777 216 jobs: 1.5 GiB */
 #define WEIR_QUEUE_FRESH_FOR    60000u     /* ms, by default */
 #define WEIR_QUEUE_AGING_CAP    300000u    /* ms, by default */
 #define WEIR_QUEUE_NEVER        UINT64_MAX /* of aging_cap: none is overdue */
@@ -96,8 +96,8 @@ typedef struct weir_queue_counters {
   uint64_t most;    /* that were in it at once */
 } weir_queue_counters_t;
 
-/* Makes a queue and takes all of its memory: for each job 64 bytes, and 16 to
- * 32 to find it by its id. WEIR_EOPTION, UV_ENOMEM; what uv_random() fails
+/* Makes a queue and takes all of its memory: for each job 64 bytes, and 32 to
+ * 64 to find it by its id. WEIR_EOPTION, UV_ENOMEM; what uv_random() fails
  * with. */
 WEIR_EXTERN WEIR_NODISCARD int weir_queue_create(
     weir_queue_t **queue, const weir_queue_options_t *options);
@@ -109,8 +109,8 @@ WEIR_EXTERN WEIR_NODISCARD int weir_queue_create(
  * there gets it, as by weir_queue_update(); its data and the time it was
  * submitted stay.
  *
- * *evicted (may be NULL) is the job that went, and is left as it was when none
- * did.
+ * *evicted (may be NULL, or the job itself) is the job that went, and is left
+ * as it was when none did.
  */
 WEIR_EXTERN WEIR_NODISCARD int weir_queue_push(weir_queue_t *queue,
                                                const weir_job_t *job,

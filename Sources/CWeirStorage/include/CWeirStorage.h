@@ -105,6 +105,10 @@ int weir_file_copy(int from, uint64_t offset, uint64_t length, int to,
 int weir_file_digest(int file, uint64_t offset, uint64_t length,
                      uint8_t digest[WEIR_SHA256_SIZE]);
 
+/* A new file in a directory, without a name there, so that it goes with its
+ * descriptor; or a libuv error. For a thread that may wait. */
+int weir_file_unnamed(const char *directory);
+
 /* Extended attributes, which the C library's module does not show to Swift: the
  * bytes of one, or a libuv error. */
 long weir_file_attribute(int file, const char *name, void *bytes, size_t room);

@@ -1,6 +1,6 @@
 /// `weir bench`: the microbenchmarks.
 enum Bench {
-    static let names = ["client", "fanout", "loop", "sign", "ts"]
+    static let names = ["client", "fanout", "loop", "queue", "sign", "ts"]
 
     /// Runs what the arguments name, and returns the exit code.
     static func run(_ arguments: [String]) -> Int32 {
@@ -14,6 +14,7 @@ enum Bench {
         case "client": return BenchClient.run(rest)
         case "fanout": return BenchFanout.run(rest)
         case "loop": return BenchLoop.run(rest)
+        case "queue": return BenchQueue.run(rest)
         case "sign": return BenchSign.run(rest)
         case "ts": return BenchTS.run(rest)
         case FanoutDrain.name: return FanoutDrain.run(Array(arguments.dropFirst()))

@@ -17,7 +17,7 @@ enum ObjectCommand {
         options: options + Serve.logOptions,
         notes: [
             """
-              weir object put FILE KEY
+              weir object put FILE|- KEY      "-" is standard input, until its end
               weir object get KEY [FILE|-]    the file is named like the key's last part
               weir object head KEY
               weir object ls [PREFIX]         length, time and key, one object a line
@@ -144,12 +144,23 @@ enum ObjectCommand {
         _ path: String, _ key: ObjectKey, _ type: String?, _ store: any ObjectStore, _ console: Console,
         isTerminal: Bool
     ) async throws {
-        let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
+        let isInput = path == "-"
+        let descriptor =
+            isInput
+            ? fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3) : open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
         guard descriptor >= 0 else { throw Failure.system(path) }
-        defer { close(descriptor) }
         var facts = stat()
         guard fstat(descriptor, &facts) == 0 else { throw Failure.system(path) }
-        guard facts.st_mode & S_IFMT == S_IFREG else { throw Failure("\(path): not a regular file") }
+        if isInput, [S_IFIFO, S_IFSOCK].contains(facts.st_mode & S_IFMT) {
+            let progress = Progress("put \(printable(key.text))", console, isTerminal: isTerminal)
+            // The store's, and closed by it.
+            let info = try await store.put(key, .pipe(descriptor), ObjectFacts(type: type))
+            return progress.end(info.length)
+        }
+        defer { close(descriptor) }
+        guard facts.st_mode & S_IFMT == S_IFREG else {
+            throw Failure(isInput ? "standard input: not a file, a pipe or a socket" : "\(path): not a regular file")
+        }
         let length = UInt64(facts.st_size)
         let progress = Progress("put \(printable(key.text))", console, isTerminal: isTerminal)
         do {

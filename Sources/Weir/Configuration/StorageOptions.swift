@@ -61,7 +61,9 @@ extension Configuration {
         case .r2:
             var pool = ClientPoolOptions.objectStore
             pool.connections = storage.connections
-            return try R2Store(try storage.r2(environment: environment), pools: pools, pool: pool)
+            var options = try storage.r2(environment: environment)
+            options.spool = cacheDirectory
+            return try R2Store(options, pools: pools, pool: pool)
         }
     }
 }

@@ -29,7 +29,8 @@
 
         private let handle: OpaquePointer
         private var isClosed = false
-        private var statements: [ObjectIdentifier: OpaquePointer] = [:]
+        /// With their queries: a query that went away could leave its identity to the next.
+        private var statements: [ObjectIdentifier: (query: SQLiteQuery, compiled: OpaquePointer)] = [:]
         let path: String
 
         init(path: String, readOnly: Bool) throws(DatabaseError) {
@@ -54,7 +55,7 @@
         func close() {
             if isClosed { return }
             isClosed = true
-            for statement in statements.values { sqlite3_finalize(statement) }
+            for statement in statements.values { sqlite3_finalize(statement.compiled) }
             statements = [:]
             sqlite3_close(handle)
         }
@@ -108,12 +109,12 @@
         var isInTransaction: Bool { sqlite3_get_autocommit(handle) == 0 }
 
         private func prepared(_ query: SQLiteQuery) throws(DatabaseError) -> OpaquePointer {
-            if let statement = statements[ObjectIdentifier(query)] { return statement }
+            if let statement = statements[ObjectIdentifier(query)] { return statement.compiled }
             var statement: OpaquePointer?
             let flags = UInt32(SQLITE_PREPARE_PERSISTENT)
             try check(sqlite3_prepare_v3(handle, query.text, -1, flags, &statement, nil))
             guard let statement else { throw DatabaseError(.refused, "a statement without content") }
-            statements[ObjectIdentifier(query)] = statement
+            statements[ObjectIdentifier(query)] = (query, statement)
             return statement
         }
 
@@ -153,8 +154,6 @@
             let kind: DatabaseError.Kind =
                 switch status & 0xff {
                 case SQLITE_FULL: .diskFull
-                // Past a quota or a limit of the file's size the disk is as good as full; SQLite knows ENOSPC only.
-                case SQLITE_IOERR where [ENOSPC, EDQUOT, EFBIG].contains(number): .diskFull
                 case SQLITE_BUSY, SQLITE_LOCKED: .busy
                 case SQLITE_IOERR, SQLITE_CANTOPEN, SQLITE_READONLY, SQLITE_PERM: .file
                 case SQLITE_CORRUPT, SQLITE_NOTADB: .damaged

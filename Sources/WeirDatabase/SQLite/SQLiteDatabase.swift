@@ -58,6 +58,7 @@
             whenWorkArrives = nil
             await reader.close()
             await writer.close()
+            file.unlock()
         }
 
         // MARK: MediaRegistry
@@ -209,7 +210,7 @@
 
         private func workArrived() { whenWorkArrives?() }
 
-        private func write<Value: Sendable>(
+        func write<Value: Sendable>(
             _ work: @escaping @Sendable (SQLiteConnection) throws(DatabaseError) -> Value
         ) async throws(DatabaseError) -> Value {
             try await noting(writer, work)

@@ -3,10 +3,10 @@
     internal import WeirLoop
 
     /// A database's file: one engine has it, and it is brought to this Weir's schema before anything else.
-    final class SQLiteFile: Sendable {
+    final class SQLiteFile: @unchecked Sendable {
         let path: String
         /// Holds the lock, on a file of its own: closing any descriptor of the database's file would drop SQLite's locks.
-        private let lock: Int32
+        private var lock: Int32
 
         /// Takes the lock. Throws `.locked` when another engine has it, in this process or another.
         init(path: String) throws(DatabaseError) {
@@ -23,7 +23,13 @@
             lock = descriptor
         }
 
-        deinit { Glibc.close(lock) }
+        deinit { unlock() }
+
+        /// Lets another engine have the file. When no connection is open any more; twice is harmless.
+        func unlock() {
+            if lock >= 0 { Glibc.close(lock) }
+            lock = -1
+        }
 
         /// The writer's connection, at `versions.count`.
         func openWriter(
@@ -63,7 +69,8 @@
             guard version <= versions.count else {
                 throw DatabaseError(
                     .newerSchema,
-                    "\(path): its schema is version \(version), of a newer Weir; this one knows up to \(versions.count)")
+                    "\(path): its schema is version \(version), of a newer Weir; this one knows up to \(versions.count)"
+                )
             }
             if version == versions.count { return }
             if version > 0 {

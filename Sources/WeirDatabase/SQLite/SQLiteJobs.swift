@@ -166,7 +166,8 @@
         ) throws(DatabaseError) -> Set<Lease> {
             let end = SQLiteValue.integer(now + DatabaseClock.milliseconds(lease))
             var held: Set<Lease> = []
-            for lease in leases where try connection.run(prolong, [.integer(lease.job), .integer(lease.fence), end]) == 1 {
+            for lease in leases
+            where try connection.run(prolong, [.integer(lease.job), .integer(lease.fence), end]) == 1 {
                 held.insert(lease)
             }
             return held

@@ -7,8 +7,8 @@ struct LocalFiles: Sendable {
     /// The store's directory, without a slash at the end.
     let root: String
 
-    /// Seconds after which a temporary file is nobody's any more.
-    static let abandonedAge = 86_400
+    /// Seconds after which a temporary file that nobody has locked is nobody's any more. (Locked a moment after it is made.)
+    static let abandonedAge = 60
     /// What temporary names begin with; no object's does.
     static let temporaryPrefix = ".put-"
 
@@ -106,7 +106,11 @@ struct LocalFiles: Sendable {
         for _ in 0..<100 {
             let name = "\(root)/\(LocalFiles.temporaryPrefix)\(getpid())-\(UInt64.random(in: 0 ... .max))"
             let descriptor = Glibc.open(name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
-            if descriptor >= 0 { return (descriptor, name) }
+            if descriptor >= 0 {
+                // The system drops the lock with the process: one that can be locked is a dead one's.
+                while flock(descriptor, LOCK_EX) < 0 && errno == EINTR {}
+                return (descriptor, name)
+            }
             guard errno == EEXIST || errno == EINTR else { break }
         }
         throw ObjectError(file: CoreError(errno: errno), "no file can be made in \(root)")
@@ -220,9 +224,12 @@ struct LocalFiles: Sendable {
             let path = root + "/" + String(decoding: name, as: UTF8.self)
             var facts = stat()
             guard name.starts(with: LocalFiles.temporaryPrefix.utf8), lstat(path, &facts) == 0,
-                now.tv_sec - facts.st_mtim.tv_sec > LocalFiles.abandonedAge
+                facts.st_mode & S_IFMT == S_IFREG, now.tv_sec - facts.st_mtim.tv_sec > LocalFiles.abandonedAge
             else { continue }
-            unlink(path)
+            let descriptor = Glibc.open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK)
+            guard descriptor >= 0 else { continue }
+            if flock(descriptor, LOCK_EX | LOCK_NB) == 0 { unlink(path) }
+            close(descriptor)
         }
     }
 

@@ -22,7 +22,7 @@ public final class LocalStore: ObjectStore {
     ) async throws(ObjectError) -> ObjectInfo {
         let files = files
         var pipe: Int32 = -1
-        if case .pipe(let descriptor) = source.bytes { pipe = descriptor }
+        if case .pipe(let descriptor, _) = source.bytes { pipe = descriptor }
         let file: (descriptor: Int32, path: String)
         do throws(ObjectError) {
             file = try await work("put", key) { () throws(ObjectError) in try files.begin() }
@@ -32,24 +32,27 @@ public final class LocalStore: ObjectStore {
         }
         do throws(ObjectError) {
             let digest: String
+            let length: UInt64
             switch source.bytes {
             case .memory(let bytes):
+                length = UInt64(bytes.count)
                 digest = try await work("put", key) { () throws(ObjectError) in try files.fill(file.descriptor, bytes) }
-            case .file(let descriptor, let offset):
+            case .file(let descriptor, let offset, let count):
+                length = count
                 digest = try await work("put", key) { () throws(ObjectError) in
-                    try files.fill(file.descriptor, from: descriptor, offset: offset, length: source.length)
+                    try files.fill(file.descriptor, from: descriptor, offset: offset, length: count)
                 }
-            case .pipe(let descriptor):
+            case .pipe(let descriptor, let count):
                 pipe = -1
-                digest = try await drain(descriptor, into: file.descriptor, source.length, key)
+                (digest, length) = try await drain(descriptor, into: file.descriptor, count, key)
             }
             if Task.isCancelled { throw ObjectError(.cancelled, operation: "put", key: key.text, "cancelled") }
             let info = try await work("put", key) { () throws(ObjectError) in
                 try files.finish(
-                    key, file.descriptor, file.path, digest: digest, length: source.length, type: facts.type)
+                    key, file.descriptor, file.path, digest: digest, length: length, type: facts.type)
             }
             await later { Glibc.close(file.descriptor) }
-            source.progress?(source.length, source.length)
+            source.progress?(length, length)
             return info
         } catch {
             await later { files.discard(file.descriptor, file.path) }
@@ -57,16 +60,18 @@ public final class LocalStore: ObjectStore {
         }
     }
 
+    /// All until the pipe's end without a length. The digest, and how many bytes there were.
     private func drain(
-        _ socket: Int32, into file: Int32, _ length: UInt64, _ key: ObjectKey
-    ) async throws(ObjectError) -> String {
-        guard length > 0 else {
+        _ socket: Int32, into file: Int32, _ length: UInt64?, _ key: ObjectKey
+    ) async throws(ObjectError) -> (String, UInt64) {
+        guard length != 0 else {
             Glibc.close(socket)
-            return SHA256.hex(of: [])
+            return (SHA256.hex(of: []), 0)
         }
         let pump: FilePump
         do throws(CoreError) {
-            pump = try FilePump(lane, .into, file: file, offset: 0, length: length, socket: socket, hashes: true)
+            pump = try FilePump(
+                lane, .into, file: file, offset: 0, length: length ?? UInt64(Int64.max), socket: socket, hashes: true)
         } catch {
             throw ObjectError(file: error, operation: "put", key: key.text, "the source cannot be read")
         }
@@ -76,13 +81,14 @@ public final class LocalStore: ObjectStore {
         await pump.close()
         if Task.isCancelled { throw ObjectError(.cancelled, operation: "put", key: key.text, "cancelled") }
         if status == UV.endOfFile {
+            guard let length else { return (digest, moved) }
             throw ObjectError(
                 .length, operation: "put", key: key.text, "the source ended after \(moved) of \(length) bytes")
         }
         guard status == 0 else {
             throw ObjectError(file: CoreError(rawValue: status), operation: "put", key: key.text, "the copy failed")
         }
-        return digest
+        return (digest, moved)
     }
 
     public func get(_ key: ObjectKey, _ range: ObjectRange?) async throws(ObjectError) -> ObjectStream {

@@ -44,10 +44,15 @@ struct R2Answer: Sendable {
         let code = elements?["Code"].map { R2Answer.printable($0, 64) }
         var message = elements?["Message"].map { R2Answer.printable($0, 1024) } ?? ""
         if message.isEmpty { message = R2Answer.words(status) }
-        let kind = R2Answer.kind(status, code, message)
+        var kind = R2Answer.kind(status, code, message)
+        let wanted = elements?["Region"] ?? fields["x-amz-bucket-region"]
+        if (300..<400).contains(status) && wanted != nil && wanted != region { kind = .region }
         if kind == .region || elements?["Region"] != nil {
             message += "; it was signed for region \(region)"
-            if let wanted = elements?["Region"] { message += ", expected \(R2Answer.printable(wanted, 64))" }
+            if let wanted { message += ", expected \(R2Answer.printable(wanted, 64))" }
+        }
+        if (300..<400).contains(status), let place = elements?["Endpoint"] ?? fields["Location"] {
+            message += "; it says \(R2Answer.printable(place, 256))"
         }
         return ObjectError(
             kind, status: status, code: code,
@@ -66,6 +71,7 @@ struct R2Answer: Sendable {
         case "ExpiredRequest", "RequestTimeTooSkewed", "RequestExpired": return .expired
         case "AccessDenied" where message.lowercased().contains("expired"): return .expired
         case "PreconditionFailed": return .changed
+        case "InternalError", "ServiceUnavailable", "SlowDown": return .unavailable
         case "InvalidRange": return .range
         case "EntityTooLarge": return .tooLarge
         case "IncompleteBody", "BadDigest", "XAmzContentSHA256Mismatch": return .length
@@ -95,7 +101,8 @@ struct R2Answer: Sendable {
         }
     }
 
-    private static func printable(_ text: String, _ limit: Int) -> String {
+    /// What a terminal does not obey of it.
+    static func printable(_ text: String, _ limit: Int) -> String {
         String(
             String.UnicodeScalarView(text.unicodeScalars.prefix(limit).filter { $0.value >= 0x20 && $0.value != 0x7F }))
     }
@@ -113,19 +120,26 @@ struct R2Answer: Sendable {
         return String(text)
     }
 
-    /// What the fields say of an object; nil without a length.
-    static func info(_ key: ObjectKey, _ fields: Fields) -> (info: ObjectInfo, range: Range<UInt64>)? {
+    /// What the fields of an answer to HEAD or GET say of an object, and which bytes of it come; nil without a length, and
+    /// when they are not those that were asked for.
+    static func info(
+        _ key: ObjectKey, _ fields: Fields, status: Int = 200, asked: ObjectRange? = nil
+    ) -> (info: ObjectInfo, range: Range<UInt64>)? {
         let length = fields["Content-Length"].flatMap { UInt64($0) }
         var info = ObjectInfo(
             key: key, length: length ?? 0, etag: etag(fields["ETag"]), type: fields["Content-Type"],
             modified: fields["Last-Modified"].flatMap { R2Date.http($0) })
-        guard let text = fields["Content-Range"] else {
-            return length.map { (info, 0..<$0) }
+        guard status == 206 else {
+            // Whoever does not know ranges sends all.
+            guard let length, asked == nil || asked?.resolve(length) == 0..<length else { return nil }
+            return (info, 0..<length)
         }
+        guard let text = fields["Content-Range"] else { return nil }
         // RFC 9110 §14.4: `bytes 0-9/100`.
         let words = text.split { $0 == " " || $0 == "-" || $0 == "/" }
         guard words.count == 4, words[0] == "bytes", let first = UInt64(words[1]), let last = UInt64(words[2]),
-            let whole = UInt64(words[3]), first <= last, last < whole, length == last - first + 1
+            let whole = UInt64(words[3]), first <= last, last < whole, length == last - first + 1,
+            asked?.resolve(whole) == first..<(last + 1)
         else { return nil }
         info.length = whole
         return (info, first..<(last + 1))

@@ -8,7 +8,13 @@ extension R2Store {
         if !prefix.isEmpty { query.append(("prefix", prefix)) }
         if let after { query.append(("start-after", after)) }
         let answer = try await ask(Call(.get, nil, query), operation: "list")
-        return try R2Listing.objects(answer.body)
+        let list = try R2Listing.objects(answer.body)
+        // Whoever asks for one page after the other comes to an end.
+        if let after, let next = list.next, !after.utf8.lexicographicallyPrecedes(next.utf8) {
+            throw ObjectError(
+                .malformed, operation: "list", "the store's list goes back to \(R2Answer.printable(next, 64))")
+        }
+        return list
     }
 }
 
@@ -35,6 +41,9 @@ enum R2Listing {
             for index in list.objects.indices {
                 list.objects[index].key = ObjectKey(known: try decoded(list.objects[index].key.text))
             }
+        }
+        for object in list.objects {
+            do throws(ObjectError) { _ = try ObjectKey(object.key.text) } catch { throw malformed(error.message) }
         }
         if isCut {
             guard let last = list.objects.last else { throw malformed("a page with nothing in it is not the last") }

@@ -4,19 +4,20 @@ internal import WeirLoop
 // Objects that are put, or copied, in parts.
 extension R2Store {
     func putParts(
-        _ key: ObjectKey, _ file: Int32, _ offset: UInt64, _ source: ObjectSource, _ facts: ObjectFacts
+        _ key: ObjectKey, _ file: Int32, _ bytes: Range<UInt64>, _ progress: ObjectProgress?, _ facts: ObjectFacts
     ) async throws(ObjectError) -> ObjectInfo {
-        let plan = try plan(key, source.length)
-        let meter = PartMeter(plan, source.progress)
+        let plan = try plan(key, UInt64(bytes.count))
+        let meter = PartMeter(plan, progress)
         return try await inParts(key, plan, facts, operation: "put") { number, upload throws(ObjectError) in
             let range = plan.range(number)
             let call = Call(.put, key, [("partNumber", "\(number)"), ("uploadId", upload)])
+            let operation = "put part \(number) of \(plan.count)"
             let etag = try await self.putFile(
-                call, file, (offset + range.lowerBound)..<(offset + range.upperBound),
-                operation: "put part \(number) of \(plan.count)"
+                call, file, (bytes.lowerBound + range.lowerBound)..<(bytes.lowerBound + range.upperBound),
+                operation: operation
             ) { meter.moved($0, of: number) }
             meter.done(number)
-            return etag
+            return try R2Store.partTag(etag, operation, key)
         }
     }
 
@@ -35,15 +36,12 @@ extension R2Store {
             call.fields["X-Amz-Copy-Source-Range"] = "bytes=\(range.lowerBound)-\(range.upperBound - 1)"
             call.fields["X-Amz-Copy-Source-If-Match"] = "\"\(original.etag)\""
             let operation = "copy part \(number) of \(plan.count)"
-            let answer = try await self.ask(call, hasBody: true, operation: operation)
-            guard let elements = answer.elements, elements.root == "CopyPartResult" else {
-                throw answer.error(region: self.options.region).during(operation, key)
-            }
-            return R2Answer.etag(elements.texts["ETag"])
+            let answer = try await self.ask(call, hasBody: true, operation: operation, root: "CopyPartResult")
+            return try R2Store.partTag(R2Answer.etag(answer.elements?.texts["ETag"]), operation, key)
         }
     }
 
-    private func plan(_ key: ObjectKey, _ length: UInt64) throws(ObjectError) -> MultipartPlan {
+    func plan(_ key: ObjectKey, _ length: UInt64) throws(ObjectError) -> MultipartPlan {
         guard let plan = MultipartPlan(length: length, partSize: options.partSize) else {
             throw ObjectError(
                 .tooLarge, operation: "put", key: key.text,
@@ -54,77 +52,83 @@ extension R2Store {
 
     // MARK: Uploads
 
-    /// Makes the parts, so many at once, and puts them together; when one cannot be made, the upload is aborted, and nothing
-    /// of it stays.
+    /// Makes the parts, so many at once, and puts them together.
     private func inParts(
         _ key: ObjectKey, _ plan: MultipartPlan, _ facts: ObjectFacts, operation: String,
         _ make: @escaping @LoopActor (_ number: Int, _ upload: String) async throws(ObjectError) -> String
     ) async throws(ObjectError) -> ObjectInfo {
+        try await inParts(key, facts, operation: operation) { upload throws(ObjectError) in
+            let tags = PartTags()
+            let numbers = PartNumbers(plan.count)
+            try await self.together(min(plan.count, self.parallelParts)) { _ throws(ObjectError) in
+                while let number = numbers.next() { tags[number] = try await make(number, upload) }
+            }
+            return (tags.all, plan.length)
+        }
+    }
+
+    /// Begins an upload, has its parts made, and puts them together; when one cannot be made, the upload is aborted, and
+    /// nothing of it stays.
+    func inParts(
+        _ key: ObjectKey, _ facts: ObjectFacts, operation: String,
+        _ make: @escaping @LoopActor (_ upload: String) async throws(ObjectError) -> (etags: [String], length: UInt64)
+    ) async throws(ObjectError) -> ObjectInfo {
         let upload = try await begin(key, facts, operation)
         do throws(ObjectError) {
-            let etags = try await parts(plan.count) { number throws(ObjectError) in try await make(number, upload) }
-            let etag = try await complete(key, upload, etags, plan, operation)
-            return ObjectInfo(key: key, length: plan.length, etag: etag, type: facts.type, modified: nil)
+            let (etags, length) = try await make(upload.id)
+            let etag = try await complete(key, upload, etags, length, operation)
+            return ObjectInfo(key: key, length: length, etag: etag, type: facts.type, modified: nil)
         } catch {
-            await abort(key, upload)
+            await abort(key, upload.id)
             throw error
         }
     }
 
-    private func begin(_ key: ObjectKey, _ facts: ObjectFacts, _ operation: String) async throws(ObjectError) -> String
-    {
+    /// Parts of one object that are under way at once.
+    var parallelParts: Int { min(max(1, options.parallelParts), 32) }
+
+    /// `time` is the store's, in seconds since 1970.
+    private func begin(
+        _ key: ObjectKey, _ facts: ObjectFacts, _ operation: String
+    ) async throws(ObjectError) -> (id: String, time: Int64?) {
         var call = Call(.post, key, [("uploads", "")])
         call.fields["Content-Type"] = facts.type ?? "application/octet-stream"
         // Without an answer there may be an upload that nobody knows: it is not begun a second time.
-        let answer = try await ask(call, hasBody: true, operation: operation) {
-            $0.isTransient && $0.error.status != nil
-        }
-        guard let elements = answer.elements, let id = elements.texts["UploadId"], !id.isEmpty else {
+        let answer = try await ask(
+            call, hasBody: true, operation: operation, root: "InitiateMultipartUploadResult",
+            isTransient: { $0.isTransient && $0.error.status != nil })
+        guard let id = answer.elements?.texts["UploadId"], !id.isEmpty else {
             throw ObjectError(.malformed, operation: operation, key: key.text, "the answer has no upload in it")
         }
-        return id
+        return (id, answer.fields["Date"].flatMap { R2Date.http($0) })
     }
 
-    /// The ETags of all parts, in their order; or the first error, when none is under way any more.
-    private func parts(
-        _ count: Int, _ make: @escaping @LoopActor (Int) async throws(ObjectError) -> String
-    ) async throws(ObjectError) -> [String] {
-        let parts = Parts(count)
-        let workers = (0..<min(count, min(max(1, options.parallelParts), 32))).map { _ in
+    /// Runs so many at once, each with its number from 0 on. The first error takes the others back, and is thrown when none
+    /// is under way any more.
+    func together(
+        _ count: Int, _ body: @escaping @LoopActor (Int) async throws(ObjectError) -> Void
+    ) async throws(ObjectError) {
+        let outcome = Outcome()
+        let workers = (0..<count).map { worker in
             spawn {
-                while let number = parts.next() {
-                    do throws(ObjectError) {
-                        parts.etags[number - 1] = try await make(number)
-                    } catch {
-                        parts.fail(error)
-                    }
-                }
+                do throws(ObjectError) { try await body(worker) } catch { outcome.fail(error) }
             }
         }
-        parts.onFailure = { for worker in workers { worker.cancel() } }
+        outcome.onFailure = { for worker in workers { worker.cancel() } }
         await withTaskCancellationHandler {
             for worker in workers { await worker.value }
         } onCancel: {
             for worker in workers { worker.cancel() }
         }
-        if let failure = parts.failure { throw failure }
-        if Task.isCancelled { throw ObjectError(.cancelled, operation: "put", "cancelled") }
-        return parts.etags
+        if let failure = outcome.failure { throw failure }
+        if Task.isCancelled { throw ObjectError(.cancelled, "cancelled") }
     }
 
     @LoopActor
-    private final class Parts {
-        var etags: [String]
+    private final class Outcome {
         var failure: ObjectError?
-        var onFailure: (() -> Void)?
-        private var begun = 0
-
-        init(_ count: Int) { etags = Array(repeating: "", count: count) }
-
-        func next() -> Int? {
-            guard begun < etags.count, failure == nil, !Task.isCancelled else { return nil }
-            begun += 1
-            return begun
+        var onFailure: (() -> Void)? {
+            didSet { if failure != nil { onFailure?() } }
         }
 
         func fail(_ error: ObjectError) {
@@ -134,31 +138,52 @@ extension R2Store {
         }
     }
 
+    /// 1, 2, ... for whoever asks first.
+    @LoopActor
+    private final class PartNumbers {
+        private let count: Int
+        private var given = 0
+
+        init(_ count: Int) { self.count = count }
+
+        func next() -> Int? {
+            guard given < count, !Task.isCancelled else { return nil }
+            given += 1
+            return given
+        }
+    }
+
+    /// A part is known by its ETag, or not at all.
+    static func partTag(_ tag: String, _ operation: String, _ key: ObjectKey) throws(ObjectError) -> String {
+        if tag.isEmpty {
+            throw ObjectError(.malformed, operation: operation, key: key.text, "the answer has no ETag of the part")
+        }
+        return tag
+    }
+
     private func complete(
-        _ key: ObjectKey, _ upload: String, _ etags: [String], _ plan: MultipartPlan, _ operation: String
+        _ key: ObjectKey, _ upload: (id: String, time: Int64?), _ etags: [String], _ length: UInt64,
+        _ operation: String
     ) async throws(ObjectError) -> String {
         var body = "<CompleteMultipartUpload>"
         for (index, etag) in etags.enumerated() {
             body += "<Part><PartNumber>\(index + 1)</PartNumber><ETag>\"\(R2Store.escaped(etag))\"</ETag></Part>"
         }
         body += "</CompleteMultipartUpload>"
-        var call = Call(.post, key, [("uploadId", upload)])
+        var call = Call(.post, key, [("uploadId", upload.id)])
         call.fields["Content-Type"] = "application/xml"
-        let answer: R2Answer
         do throws(ObjectError) {
-            answer = try await ask(call, Array(body.utf8), hasBody: true, operation: operation)
+            let answer = try await ask(
+                call, Array(body.utf8), hasBody: true, operation: operation, root: "CompleteMultipartUploadResult")
+            return R2Answer.etag(answer.elements?.texts["ETag"])
         } catch {
-            // A try whose answer was lost may have completed it.
-            guard error.kind == .noUpload, let info = try? await head(key), info.length == plan.length else {
-                throw error
-            }
+            // A try whose answer was lost may have completed it: then there is an object that is no older than the upload.
+            // (Where it has the upload's time, that may be of the second before the answer's.)
+            guard error.kind == .noUpload, let begun = upload.time, let info = try? await head(key),
+                info.length == length, let modified = info.modified, modified >= begun - 1
+            else { throw error }
             return info.etag
         }
-        // Completing takes time: the status may come before the outcome.
-        guard let elements = answer.elements, elements.root == "CompleteMultipartUploadResult" else {
-            throw answer.error(region: options.region).during(operation, key)
-        }
-        return R2Answer.etag(elements.texts["ETag"])
     }
 
     private static func escaped(_ text: String) -> String {

@@ -15,6 +15,12 @@ public struct R2Options: Sendable, Equatable {
     public var partSize: UInt64 = 16 << 20
     /// Parts of one object that are under way at once: 1 ... 32.
     public var parallelParts = 4
+    /// Where the parts of a pipe lie while they are sent, `parallelParts` of them at most, in files without names. Made when
+    /// it is needed.
+    public var spool = "/var/tmp"
+    /// Bytes of a part of a pipe whose length is not known; 5 MiB ... 5 GiB. Parts must be equal, and 10 000 of them are the
+    /// most that can come from one: 625 GiB at the default.
+    public var spooledPartSize: UInt64 = 64 << 20
 
     public init(endpoint: String, bucket: String, credentials: SigningCredentials) {
         self.endpoint = endpoint

@@ -117,31 +117,37 @@ public final class R2Store: ObjectStore {
         return request
     }
 
-    /// A request whose answer is small, tried as often as may be.
+    /// A request whose answer is small, tried as often as may be. With a `root`, the answer is XML of that name: some
+    /// things take time, and the status comes before the outcome.
     func ask(
         _ call: Call, _ bytes: [UInt8] = [], hasBody: Bool = false, operation: String, limit: Int = R2Answer.limit,
-        isTransient: (R2Trouble) -> Bool = { $0.isTransient }
+        root: String? = nil, isTransient: (R2Trouble) -> Bool = { $0.isTransient }
     ) async throws(ObjectError) -> R2Answer {
         var call = call
         call.payload = .of(bytes)
         return try await retrying(operation, call.key, isTransient: isTransient) { () throws(R2Trouble) in
-            try await self.answer(to: self.request(call, hasBody ? .bytes(bytes) : .none), limit: limit)
+            let answer = try await self.answer(to: self.request(call, hasBody ? .bytes(bytes) : .none), limit: limit)
+            guard let root, answer.elements?.root != root else { return answer }
+            throw R2Trouble(answer, expected: root, region: self.options.region)
         }
     }
 
     /// Sends it, and takes the whole answer; one of 300 or above is thrown.
     func answer(to request: ClientRequest, limit: Int = R2Answer.limit) async throws(R2Trouble) -> R2Answer {
-        let answer: R2Answer
+        let response: ClientResponse
+        do throws(ClientError) { response = try await pool.send(request) } catch { throw R2Trouble(error) }
+        guard (200..<300).contains(response.status) else {
+            // The status is known, whatever becomes of the words.
+            let words = try? await response.collect(limit: R2Answer.errorLimit)
+            throw R2Trouble(
+                R2Answer(status: response.status, fields: response.fields, body: words ?? []), region: options.region)
+        }
         do throws(ClientError) {
-            let response = try await pool.send(request)
-            let isRight = (200..<300).contains(response.status)
-            let body = try await response.collect(limit: isRight ? limit : R2Answer.errorLimit)
-            answer = R2Answer(status: response.status, fields: response.fields, body: body)
+            let body = try await response.collect(limit: limit)
+            return R2Answer(status: response.status, fields: response.fields, body: body)
         } catch {
             throw R2Trouble(error)
         }
-        guard (200..<300).contains(answer.status) else { throw R2Trouble(answer, region: options.region) }
-        return answer
     }
 
     /// Tries until it works, or may not be tried again. Between tries the task sleeps by the store's clock.
@@ -191,7 +197,11 @@ public final class R2Store: ObjectStore {
         var call = Call(.get, key)
         if let range { call.fields["Range"] = range.field }
         return try await retrying("get", key) { () throws(R2Trouble) in
-            try await self.answer(to: self.request(call, .none), limit: limit).body
+            let answer = try await self.answer(to: self.request(call, .none), limit: limit)
+            if let range, R2Answer.info(key, answer.fields, status: answer.status, asked: range) == nil {
+                throw R2Trouble(ObjectError(.malformed, "the answer is not of \(range.field)"), isTransient: false)
+            }
+            return answer.body
         }
     }
 
@@ -210,11 +220,7 @@ public final class R2Store: ObjectStore {
         }
         var call = Call(.put, other)
         call.fields["X-Amz-Copy-Source"] = source
-        let answer = try await ask(call, hasBody: true, operation: "copy")
-        // Copying takes time: the status may come before the outcome.
-        guard let elements = answer.elements, elements.root == "CopyObjectResult" else {
-            throw answer.error(region: options.region).during("copy", other)
-        }
+        _ = try await ask(call, hasBody: true, operation: "copy", root: "CopyObjectResult")
         return try await head(other)
     }
 
@@ -262,5 +268,18 @@ struct R2Trouble: Error {
         error = answer.error(region: region)
         isTransient = RetryPolicy.isTransient(status: answer.status)
         retryAfter = answer.retryAfter
+    }
+
+    /// An answer of 200 that is not what was expected: an error, or none of a store.
+    init(_ answer: R2Answer, expected: String, region: String) {
+        guard let elements = answer.elements, elements.root == "Error" else {
+            error = ObjectError(
+                .malformed, status: answer.status, requestID: answer.requestID,
+                "the answer is not XML of \(expected)")
+            isTransient = false
+            return
+        }
+        error = answer.error(region: region)
+        isTransient = ["InternalError", "ServiceUnavailable", "SlowDown"].contains(error.code)
     }
 }

@@ -9,37 +9,45 @@ extension R2Store {
     public func put(
         _ key: ObjectKey, _ source: ObjectSource, _ facts: ObjectFacts
     ) async throws(ObjectError) -> ObjectInfo {
+        try await put(key, source, facts, inParts: true)
+    }
+
+    /// `inParts`: where it is large.
+    func put(
+        _ key: ObjectKey, _ source: ObjectSource, _ facts: ObjectFacts, inParts: Bool
+    ) async throws(ObjectError) -> ObjectInfo {
         var call = Call(.put, key)
         call.fields["Content-Type"] = facts.type ?? "application/octet-stream"
         let etag: String
+        let length: UInt64
         switch source.bytes {
         case .memory(let bytes):
+            length = UInt64(bytes.count)
             etag = R2Answer.etag(
                 try await ask(call, bytes, hasBody: true, operation: "put").fields["ETag"])
-        case .file(let descriptor, let offset):
-            if source.length > options.multipartAbove {
-                return try await putParts(key, descriptor, offset, source, facts)
+        case .file(let descriptor, let offset, let count):
+            length = count
+            if inParts && count > options.multipartAbove {
+                return try await putParts(key, descriptor, offset..<(offset + count), source.progress, facts)
             }
-            etag = try await putFile(call, descriptor, offset..<(offset + source.length), operation: "put") { moved in
-                source.progress?(moved, source.length)
+            etag = try await putFile(call, descriptor, offset..<(offset + count), operation: "put") { moved in
+                source.progress?(moved, count)
             }
-            source.progress?(source.length, source.length)
-        case .pipe(let descriptor):
-            guard source.length <= MultipartPlan.mostPart else {
-                Glibc.close(descriptor)
-                throw ObjectError(
-                    .tooLarge, operation: "put", key: key.text,
-                    "\(source.length) bytes from a pipe; expected at most \(MultipartPlan.mostPart)")
+            source.progress?(count, count)
+        case .pipe(let descriptor, let count):
+            guard let count, count <= MultipartPlan.mostPart else {
+                return try await putSpooled(key, descriptor, length: count, facts)
             }
+            length = count
             call.payload = .unsigned
-            let request = request(call, .descriptor(descriptor, length: source.length))
+            let request = request(call, .descriptor(descriptor, length: count))
             do throws(R2Trouble) {
                 etag = R2Answer.etag(try await answer(to: request).fields["ETag"])
             } catch {
                 throw error.error.during("put", key)
             }
         }
-        return ObjectInfo(key: key, length: source.length, etag: etag, type: facts.type, modified: nil)
+        return ObjectInfo(key: key, length: length, etag: etag, type: facts.type, modified: nil)
     }
 
     /// Puts a part of a file as one body, as often as may be; its ETag.
@@ -124,10 +132,8 @@ extension R2Store {
     // MARK: Down
 
     public func get(_ key: ObjectKey, _ range: ObjectRange?) async throws(ObjectError) -> ObjectStream {
-        var call = Call(.get, key)
-        if let range { call.fields["Range"] = range.field }
-        return try await retrying("get", key) { () throws(R2Trouble) in
-            let (stream, info, range) = try await self.open(call, key)
+        try await retrying("get", key) { () throws(R2Trouble) in
+            let (stream, info, range) = try await self.open(Call(.get, key), key, range)
             return ObjectStream(
                 info, range, descriptor: stream.takeDescriptor(), isFile: false,
                 end: { () throws(ObjectError) in
@@ -142,21 +148,22 @@ extension R2Store {
 
     /// A response whose head is right, and what it says; its body is on its way.
     private func open(
-        _ call: Call, _ key: ObjectKey
+        _ call: Call, _ key: ObjectKey, _ asked: ObjectRange?
     ) async throws(R2Trouble) -> (ClientStream, ObjectInfo, Range<UInt64>) {
+        var call = call
+        call.fields["Range"] = asked?.field
         let stream: ClientStream
         do throws(ClientError) {
             stream = try await pool.stream(request(call, .none))
         } catch {
             throw R2Trouble(error)
         }
-        let isPart = call.fields["Range"] != nil
-        guard stream.status == 200 || (stream.status == 206 && isPart) else {
+        guard stream.status == 200 || (stream.status == 206 && asked != nil) else {
             let body = await SocketReader.read(stream.takeDescriptor(), limit: R2Answer.errorLimit)
             stream.close()
             throw R2Trouble(R2Answer(status: stream.status, fields: stream.fields, body: body), region: options.region)
         }
-        guard let (info, range) = R2Answer.info(key, stream.fields) else {
+        guard let (info, range) = R2Answer.info(key, stream.fields, status: stream.status, asked: asked) else {
             stream.close()
             throw R2Trouble(ObjectError(.malformed, "the answer has no length, or a wrong range"), isTransient: false)
         }
@@ -170,13 +177,15 @@ extension R2Store {
         while true {
             let before = saved.count
             do throws(ObjectError) {
-                try await retrying("get", key, isTransient: { $0.isTransient && saved.count == before }) {
+                try await retrying(
+                    "get", key, isTransient: { $0.isTransient && (saved.count == before || !saved.isResumable) }
+                ) {
                     () throws(R2Trouble) in try await self.save(key, descriptor, saved, progress)
                 }
                 break
             } catch {
                 // It has come further: that is no try in vain.
-                guard saved.count > before, saved.isTransient, !Task.isCancelled else { throw error }
+                guard saved.count > before, saved.isTransient, saved.isResumable, !Task.isCancelled else { throw error }
             }
         }
         guard let info = saved.info else { throw ObjectError(.malformed, operation: "get", key: key.text, "no answer") }
@@ -198,6 +207,7 @@ extension R2Store {
         var count: UInt64 = 0
         var info: ObjectInfo?
         var isTransient = false
+        var isResumable: Bool { info?.etag.isEmpty == false }
     }
 
     /// One try: from where the last one was cut, of the same object.
@@ -205,11 +215,10 @@ extension R2Store {
         _ key: ObjectKey, _ file: Int32, _ saved: Saved, _ progress: ObjectProgress?
     ) async throws(R2Trouble) {
         var call = Call(.get, key)
-        if saved.count > 0, let info = saved.info {
-            call.fields["Range"] = "bytes=\(saved.count)-"
-            call.fields["If-Match"] = "\"\(info.etag)\""
-        }
-        let (stream, info, range) = try await open(call, key)
+        // Without an ETag nobody knows whether it is the same: it begins anew.
+        if !saved.isResumable { saved.count = 0 }
+        if saved.count > 0, let info = saved.info { call.fields["If-Match"] = "\"\(info.etag)\"" }
+        let (stream, info, range) = try await open(call, key, saved.count > 0 ? .from(saved.count) : nil)
         defer { stream.close() }
         if let known = saved.info, saved.count > 0 {
             guard known.etag == info.etag, known.length == info.length, range == saved.count..<info.length else {

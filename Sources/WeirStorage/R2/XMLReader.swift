@@ -31,6 +31,8 @@ struct XMLReader {
         self.bytes = bytes
         // A byte order mark.
         if bytes.starts(with: [0xEF, 0xBB, 0xBF]) { at = 3 }
+        // S3 sends white space, so that nobody gives up while it puts an object together.
+        while at < bytes.count, [0x20, 0x09, 0x0A, 0x0D].contains(bytes[at]) { at += 1 }
         if bytes[at...].starts(with: "<?xml".utf8) {
             var end = at
             while end < bytes.count, bytes[end] != UInt8(ascii: ">") { end += 1 }

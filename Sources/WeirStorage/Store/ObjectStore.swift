@@ -106,35 +106,45 @@ public typealias ObjectProgress = @LoopActor (_ moved: UInt64, _ length: UInt64)
 public struct ObjectSource: Sendable {
     enum Bytes: Sendable {
         case memory([UInt8])
-        case file(Int32, offset: UInt64)
-        case pipe(Int32)
+        case file(Int32, offset: UInt64, length: UInt64)
+        case pipe(Int32, length: UInt64?)
     }
 
     let bytes: Bytes
-    public let length: UInt64
     var progress: ObjectProgress?
 
-    public static func bytes(_ bytes: [UInt8]) -> ObjectSource {
-        ObjectSource(bytes: .memory(bytes), length: UInt64(bytes.count))
+    /// Nil of a pipe's when nobody knows it.
+    public var length: UInt64? {
+        switch bytes {
+        case .memory(let bytes): UInt64(bytes.count)
+        case .file(_, _, let length): length
+        case .pipe(_, let length): length
+        }
     }
+
+    public static func bytes(_ bytes: [UInt8]) -> ObjectSource { ObjectSource(bytes: .memory(bytes)) }
 
     /// From a regular file, which stays the caller's and open until the operation is over. It is read again when a request
     /// has to be repeated.
     public static func file(
         _ descriptor: Int32, offset: UInt64 = 0, length: UInt64, progress: ObjectProgress? = nil
     ) -> ObjectSource {
-        ObjectSource(bytes: .file(descriptor, offset: offset), length: length, progress: progress)
+        ObjectSource(bytes: .file(descriptor, offset: offset, length: length), progress: progress)
     }
 
-    /// From a pipe or a socket, which is the store's from then on and closed in the end. It can be read once: nothing is
-    /// tried again after its first byte.
-    public static func pipe(_ descriptor: Int32, length: UInt64) -> ObjectSource {
-        ObjectSource(bytes: .pipe(descriptor), length: length)
+    /// From a pipe or a socket, which is the store's from then on and closed in the end.
+    ///
+    /// With a `length` it goes into one request, as it comes: it can be read once, and nothing is tried again after its
+    /// first byte. Without one all until its end is the object, whatever ended it: who knows that something is missing
+    /// cancels the task. A bucket's store keeps parts of that in files until they are sent (`R2Options.spool`), as it does
+    /// above 5 GiB.
+    public static func pipe(_ descriptor: Int32, length: UInt64? = nil) -> ObjectSource {
+        ObjectSource(bytes: .pipe(descriptor, length: length))
     }
 
     /// It is not read: what came with it is let go of.
     func discard() {
-        if case .pipe(let descriptor) = bytes { close(descriptor) }
+        if case .pipe(let descriptor, _) = bytes { close(descriptor) }
     }
 }
 
