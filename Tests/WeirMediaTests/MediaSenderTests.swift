@@ -16,12 +16,11 @@ struct MediaSenderTests {
             let before = world.standIn.count
             let outcome = try await world.send(addition)
             #expect(outcome.way == .fileID)
-            #expect(outcome.fileID == entry.file?.id)
+            #expect(outcome.fileID == (try #require(entry.file).id))
             let calls = world.standIn.calls(after: before)
-            #expect(calls.count == 1)
-            #expect(calls.first?.way == .id)
-            #expect(calls.first?.chat == "77")
-            #expect(calls.first?.method == "sendPhoto")
+            #expect(calls.compactMap(\.way) == [.id])
+            #expect(calls.compactMap(\.chat) == ["77"])
+            #expect(calls.map(\.method) == ["sendPhoto"])
             #expect(world.sender.counters.hits == 1)
         }
     }
@@ -70,9 +69,9 @@ struct MediaSenderTests {
             let outcome = try await world.send(addition, wait: 60)
             #expect(outcome.way == .upload)
             let new = try await world.wait(addition, is: .ready)
-            #expect(new.file?.id == outcome.fileID)
-            #expect(new.file?.id != old.file?.id)
-            #expect(world.standIn.calls().last?.chat == "77")
+            #expect(try #require(new.file).id == outcome.fileID)
+            #expect(try #require(old.file).id != outcome.fileID)
+            #expect(try #require(world.standIn.calls().last?.chat) == "77")
             #expect(world.uploads.count == 2)
             #expect(try await world.send(addition).way == .fileID)
             #expect(world.sender.counters.refusedIDs == 1)
@@ -85,7 +84,7 @@ struct MediaSenderTests {
             let addition = try await world.add(pattern(10))
             #expect(try await world.send(addition, wait: 60).way == .upload)
             #expect(try await world.send(addition).way == .fileID)
-            #expect(world.standIn.calls().map(\.way) == [.upload, .id])
+            #expect(world.standIn.calls().compactMap(\.way) == [.upload, .id])
         }
     }
 

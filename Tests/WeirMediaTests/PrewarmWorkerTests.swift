@@ -18,7 +18,7 @@ struct PrewarmWorkerTests {
             }
             for addition in additions {
                 let entry = try await world.wait(addition, is: .ready)
-                #expect(entry.file?.id.isEmpty == false)
+                #expect(try !#require(entry.file).id.isEmpty)
                 #expect(entry.attempts == 1)
             }
             #expect(Set(world.uploads) == Set(additions.map(\.entry.medium.key.sha256)))
@@ -151,16 +151,16 @@ struct PrewarmWorkerTests {
             ]
             let recovering = try await world.wait(try await world.add(pattern(10)), is: .ready)
             #expect(recovering.attempts == 3)
-            #expect(recovering.lastError == nil)
+            #expect(recovering.lastError ?? "" == "")
             world.standIn.options.faults = [StandInFault(.error(500, "Internal Server Error"), times: 9)]
             let dead = try await world.add(pattern(11))
             let entry = try await world.wait(dead, is: .failed)
             #expect(entry.attempts == 3)
-            #expect(entry.lastError?.contains("500") == true)
+            #expect(try #require(entry.lastError).contains("500"))
             world.standIn.options.faults = [StandInFault(.error(400, "Bad Request: IMAGE_PROCESS_FAILED"))]
             let wrong = try await world.wait(try await world.add(pattern(12), .photo), is: .failed)
             #expect(wrong.attempts == 1)
-            #expect(wrong.lastError?.contains("IMAGE_PROCESS_FAILED") == true)
+            #expect(try #require(wrong.lastError).contains("IMAGE_PROCESS_FAILED"))
             // Requeued, it begins anew.
             #expect(try await world.database.requeue(.key(dead.entry.medium.key)) == 1)
             #expect(try await world.wait(dead, is: .ready).attempts == 1)
@@ -182,7 +182,7 @@ struct PrewarmWorkerTests {
             #expect(entry.status == .warming)
             #expect(entry.phase == .waiting)
             #expect(entry.attempts == 0)
-            #expect(entry.lastError?.contains("401") == true)
+            #expect(try #require(entry.lastError).contains("401"))
             let due = try #require(entry.nextRetryAt)
             #expect(due - entry.updatedAt >= 60_000)
         }
@@ -197,9 +197,9 @@ struct PrewarmWorkerTests {
             _ = try await world.store.put(ObjectKey(short.entry.medium.objectKey), .bytes([1]))
             world.worker.start()
             let first = try await world.wait(missing, is: .failed)
-            #expect(first.lastError?.contains("missing") == true)
+            #expect(try #require(first.lastError).contains("missing"))
             let second = try await world.wait(short, is: .failed)
-            #expect(second.lastError?.contains("1 bytes, 20 were recorded") == true)
+            #expect(try #require(second.lastError).contains("1 bytes, 20 were recorded"))
             #expect(world.standIn.count == 0)
         }
     }
@@ -223,7 +223,7 @@ struct PrewarmWorkerTests {
             await world.telegramClock.advance(seconds: 1)
             try await eventually("the first one has ended") { world.worker.counters.lost == 1 }
             #expect(world.worker.counters.ready == 0)
-            #expect(try await world.entry(addition).file == other)
+            #expect(try #require(try await world.entry(addition).file) == other)
         }
     }
 

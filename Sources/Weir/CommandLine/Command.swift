@@ -31,7 +31,8 @@ struct Command: Sendable {
 
     /// `weir serve [--config FILE] ...`, for the first line of its help.
     var usage: String {
-        var parts = ["weir", name] + arguments.map { $0.isOptional ? "[\($0.name)]" : $0.repeats ? "\($0.name)..." : $0.name }
+        var parts =
+            ["weir", name] + arguments.map { $0.isOptional ? "[\($0.name)]" : $0.repeats ? "\($0.name)..." : $0.name }
         if options.contains(where: { $0.name != Command.help.name }) { parts.append("[options]") }
         return parts.joined(separator: " ")
     }
