@@ -66,11 +66,13 @@ let package = Package(
                 .target(name: "CPostgreSQL", condition: .when(traits: ["PostgreSQL"])),
             ],
             swiftSettings: strict),
-        .target(name: "WeirMedia", dependencies: ["WeirHTTP", "WeirLoop"], swiftSettings: strict),
+        .target(
+            name: "WeirMedia", dependencies: ["WeirStorage", "WeirDatabase", "WeirHTTP", "WeirLoop"],
+            swiftSettings: strict),
         .target(
             name: "Weir",
             dependencies: [
-                "WeirLive", "WeirStorage", "WeirDatabase", "WeirHTTP", "WeirLoop",
+                "WeirLive", "WeirMedia", "WeirStorage", "WeirDatabase", "WeirHTTP", "WeirLoop",
                 .target(name: "CYAML", condition: .when(traits: ["YAML"])),
             ],
             // The page's parts become constants of the program.
@@ -102,7 +104,8 @@ let package = Package(
             name: "WeirDatabaseTests", dependencies: ["WeirDatabase", "WeirLoop", "weir-database-writer"],
             swiftSettings: strict),
         .testTarget(
-            name: "WeirMediaTests", dependencies: ["WeirMedia", "TelegramStandIn", "WeirHTTP", "WeirLoop"],
+            name: "WeirMediaTests",
+            dependencies: ["WeirMedia", "TelegramStandIn", "WeirStorage", "WeirDatabase", "WeirHTTP", "WeirLoop"],
             swiftSettings: strict),
         .testTarget(name: "WeirTests", dependencies: ["Weir", "WeirStorage"], swiftSettings: strict),
         .testTarget(name: "EndToEnd", dependencies: ["Weir", "WeirHTTP", "WeirLoop"], swiftSettings: strict),

@@ -1,6 +1,7 @@
 internal import WeirHTTP
 internal import WeirLive
 internal import WeirLoop
+internal import WeirMedia
 internal import WeirStorage
 
 /// Everything that a daemon runs, on one loop: stations, the HTTP server, health.
@@ -20,6 +21,8 @@ final class Engine {
     let clients: ClientPools
     /// Everything durable; opened when it is first used.
     let store: OnDemandStore
+    /// Nil while no bot is configured, and before `open()`.
+    private(set) var media: MediaService?
     let health: HealthMonitor
     let access: ListenerAccess
     let reloads = ReloadCounters()
@@ -57,9 +60,23 @@ final class Engine {
         let live = LiveRoutes(stations: stations, access: access)
         live.install(on: router)
         SendingRoutes(live: live, clock: clock).install(on: router)
-        let metrics = Metrics(
+        var metrics = Metrics(
             stations: stations, server: server, clients: clients, watchdog: watchdog, log: log, reloads: reloads)
+        metrics.media = { [weak self] in self?.media }
+        health.media = { [weak self] in self?.media }
         OperationRoutes(health: health, metrics: metrics).install(on: router)
+        let mediaRoutes = MediaRoutes { [weak self] in self?.media }
+        mediaRoutes.install(on: router)
+        SendRoutes(media: mediaRoutes, clock: clock).install(on: router)
+        PrewarmRoutes(media: mediaRoutes).install(on: router)
+    }
+
+    /// Opens what media need, when a bot is configured: the database, the limits that were learnt. Before `start`. Throws
+    /// what is wrong with them.
+    func open() async throws {
+        guard media == nil, !configuration.telegram.bots.isEmpty else { return }
+        media = try await MediaService.open(
+            configuration, store: store, clients: clients, log: log, clock: clock)
     }
 
     /// Listens, and starts the sources that run from the beginning. `sockets` are those that a service manager opened.
@@ -80,6 +97,7 @@ final class Engine {
         if isExposed && configuration.auth.adminToken == nil { throw Engine.exposed }
         spawn { [caches, log] in await Engine.clean(caches, log) }
         stations.begin()
+        media?.start()
         health.start()
     }
 
@@ -93,12 +111,15 @@ final class Engine {
         let patience = LoopTimer(clock: clock)
         patience.schedule(at: clock.deadline(after: grace * Engine.patience)) { [stations] in stations.kill() }
         let ending = spawn { [stations] in await stations.end() }
+        let warming = spawn { [media] in await media?.worker.stop(grace: grace * Engine.patience) }
         await server.stop(grace: grace * Engine.patience)
         await ending.value
+        await warming.value
         patience.close()
         released()
         // Only now: requests that were under way may ask how things are.
         await stations.close()
+        await media?.close()
         await store.close()
         await clients.close()
         await caches.close()

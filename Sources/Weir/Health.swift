@@ -18,7 +18,8 @@ struct Health: Sendable, Equatable {
     }
 
     struct Check: Sendable, Equatable {
-        /// `memory`, `memory_growth`, `loop`, `sources`, `listeners`, `warm`, `object_store`.
+        /// `memory`, `memory_growth`, `loop`, `sources`, `listeners`, `warm`, `object_store`; with bots also `database`
+        /// and `prewarm`.
         var name: String
         var status: Status
         /// For people; empty when there is nothing to say.
@@ -64,6 +65,19 @@ struct HealthSample: Sendable {
     var stations: [Station] = []
     /// How the object store failed.
     var storeTrouble: String?
+    /// Nil while no bot is configured.
+    var media: Media?
+
+    struct Media: Sendable {
+        /// How the database failed.
+        var databaseTrouble: String?
+        /// Jobs that could start, and the seconds that the oldest of them has waited.
+        var queued: Int
+        var oldest: Double
+        /// `prewarm.backlog`.
+        var backlog: Int
+        var isPaused: Bool
+    }
 }
 
 /// Judges what it is given: time, memory and delays come from outside. What needs a past is recorded at intervals; a
@@ -79,6 +93,10 @@ struct HealthPolicy: Sendable {
     /// Seconds that one turn of the loop may take, at the 99th percentile of the turns of `loopSpan` seconds.
     static let loopDelay = 0.050
     static let loopSpan = 60.0
+    /// Seconds that a job may wait for its start.
+    static let queueAge = 300.0
+    /// Part of the backlog that may wait.
+    static let queuePart = 0.8
 
     /// Bytes: `limits.memory`.
     var memoryLimit: UInt64
@@ -119,11 +137,32 @@ struct HealthPolicy: Sendable {
     }
 
     func judge(_ sample: HealthSample) -> Health {
-        Health(checks: [
+        var checks = [
             memoryCheck(sample.resident), growthCheck(), loopCheck(), sourcesCheck(sample.stations),
             listenersCheck(sample.stations), warmCheck(sample.stations),
             storeCheck(sample.storeTrouble),
-        ])
+        ]
+        if let media = sample.media { checks += [databaseCheck(media), prewarmCheck(media)] }
+        return Health(checks: checks)
+    }
+
+    private func databaseCheck(_ media: HealthSample.Media) -> Health.Check {
+        Health.Check(
+            name: "database", status: media.databaseTrouble == nil ? .ok : .degraded,
+            message: media.databaseTrouble ?? "")
+    }
+
+    private func prewarmCheck(_ media: HealthSample.Media) -> Health.Check {
+        var words: [String] = []
+        if media.isPaused { words.append("paused") }
+        if media.oldest > HealthPolicy.queueAge { words.append("a job has waited for \(Int(media.oldest)) s") }
+        if Double(media.queued) > Double(media.backlog) * HealthPolicy.queuePart {
+            words.append("\(media.queued) jobs wait, at most \(media.backlog) may")
+        }
+        // Who paused it knows.
+        let isBad = words.count > (media.isPaused ? 1 : 0)
+        return Health.Check(
+            name: "prewarm", status: isBad ? .degraded : .ok, message: words.joined(separator: "; "))
     }
 
     private func memoryCheck(_ resident: UInt64) -> Health.Check {

@@ -13,6 +13,7 @@ final class HealthMonitor {
     private let stations: Stations
     private let watchdog: Watchdog
     private let store: OnDemandStore?
+    var media: @LoopActor () -> MediaService? = { nil }
     private let log: LogWriter
     private let clock: LoopClock
     private let timer: LoopTimer
@@ -76,7 +77,7 @@ final class HealthMonitor {
                     name: station.name, state: station.state, error: station.supervision.lastError,
                     listeners: station.counters.listeners, alert: station.options.listenersAlert,
                     isWarmOff: station.cache?.isOff ?? false)
-            }, storeTrouble: store?.trouble?.error.description)
+            }, storeTrouble: store?.trouble?.error.description, media: media()?.health)
         let health = policy.judge(sample)
         report(health, sample)
         last = health

@@ -14,6 +14,7 @@ struct Metrics {
     let watchdog: Watchdog
     let log: LogWriter
     let reloads: ReloadCounters
+    var media: @LoopActor () -> MediaService? = { nil }
 
     func text() -> [UInt8] {
         var text = PrometheusText()
@@ -24,6 +25,7 @@ struct Metrics {
         process(&text)
         http(&text)
         ClientPoolMetrics(pools: clients.all).write(to: &text)
+        if let media = media() { MediaMetrics(media: media).write(to: &text) }
         return text.bytes
     }
 

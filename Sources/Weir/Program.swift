@@ -9,8 +9,8 @@ public enum Program {
 
     /// Every command, in the order of the help.
     static let commands = [
-        Serve.command, Check.command, Scan.command, Sign.command, ObjectCommand.command, Link.command, Bench.command,
-        Version.command,
+        Serve.command, Check.command, Scan.command, Sign.command, ObjectCommand.command, MediaCommand.command,
+        Link.command, Bench.command, Version.command,
     ]
 
     /// Runs the command line and returns the exit code: 0 done, 1 failed, 2 wrong usage.
@@ -102,6 +102,9 @@ public enum Program {
         }
         if command.name == ObjectCommand.command.name {
             return try ObjectCommand.run(words, environment: environment, console)
+        }
+        if command.name == MediaCommand.command.name {
+            return try MediaCommand.run(words, environment: environment, console)
         }
         return Bench.run(words)
     }

@@ -72,6 +72,18 @@ struct PrometheusText {
         add(" \(histogram.count)\n")
     }
 
+    /// A histogram of plain numbers.
+    mutating func sample(counts histogram: Histogram, bounds: [UInt64]) {
+        for bound in bounds {
+            add("\(family)_bucket")
+            addLabels([("le", "\(bound)")])
+            add(" \(histogram.count(upTo: bound))\n")
+        }
+        add("\(family)_bucket")
+        addLabels([("le", "+Inf")])
+        add(" \(histogram.count)\n\(family)_sum \(histogram.sum)\n\(family)_count \(histogram.count)\n")
+    }
+
     private mutating func addLabels(_ labels: [Label]) {
         if labels.isEmpty { return }
         var separator = "{"

@@ -176,7 +176,7 @@ final class Recording: @unchecked Sendable {
         #expect(check.code == 1 && check.errors.isEmpty)
         #expect(
             check.output == """
-                \(file):1:3: dta: unknown key; expected listen, data, shutdown, log, auth, http, tls, limits, cache, live or storage; \
+                \(file):1:3: dta: unknown key; expected listen, data, shutdown, log, auth, http, tls, limits, cache, live, storage, media, prewarm or telegram; \
                 did you mean `data`?
                 \(file):2:20: log.level: "2" is unknown; expected debug, info, warning or error
                 \(file): 2 errors

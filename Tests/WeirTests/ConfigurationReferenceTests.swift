@@ -6,10 +6,11 @@ import WeirLive
 
 /// What is written about the keys agrees with the table of keys.
 @Suite struct ConfigurationReferenceTests {
-    /// Every key, with a station's as `live.stations[].ring`.
+    /// Every key, with a station's as `live.stations[].ring` and a bot's as `telegram.bots[].slug`.
     static let paths =
         ConfigurationTable.configuration.keys.map(\.path)
         + ConfigurationTable.station.keys.map { "live.stations[].\($0.path)" }
+        + ConfigurationTable.bot.keys.map { "telegram.bots[].\($0.path)" }
 
     /// The reference's rows of one table.
     static func rows<Target>(_ table: ConfigurationTable<Target>) -> [String] {
@@ -25,7 +26,10 @@ import WeirLive
         let path = "docs/configuration.md"
         var lines = try Project.text(path).split(separator: "\n", omittingEmptySubsequences: false).map(String.init)
         let written = lines
-        for (name, rows) in [("keys", Self.rows(.configuration)), ("station keys", Self.rows(.station))] {
+        let tables = [
+            ("keys", Self.rows(.configuration)), ("station keys", Self.rows(.station)), ("bot keys", Self.rows(.bot)),
+        ]
+        for (name, rows) in tables {
             let start = try #require(lines.firstIndex(of: "<!-- \(name) -->"))
             let end = try #require(lines.firstIndex(of: "<!-- /\(name) -->"))
             lines.replaceSubrange((start + 1)..<end, with: rows)
@@ -43,6 +47,7 @@ import WeirLive
         #expect(Set(Self.paths).count == Self.paths.count)
         for (about, noun) in ConfigurationTable.configuration.keys.map({ ($0.about, $0.noun) })
             + ConfigurationTable.station.keys.map({ ($0.about, $0.noun) })
+            + ConfigurationTable.bot.keys.map({ ($0.about, $0.noun) })
         {
             #expect(!noun.isEmpty && !about.isEmpty && !about.hasSuffix(".") && !about.contains("|"))
         }
@@ -56,7 +61,7 @@ import WeirLive
             reader.read(document: Array(text.utf8), named: "weir.yml", into: &configuration)
             let given = reader.given.keys.map { path in
                 // live.stations[1].ring is live.stations[].ring.
-                String(path.filter { !("0"..."9").contains($0) || !path.hasPrefix("live.") })
+                String(path.filter { !("0"..."9").contains($0) || !path.contains("[") })
             }
             return (configuration, reader.problems.map(\.description), Set(given))
         }

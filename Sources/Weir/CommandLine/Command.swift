@@ -15,6 +15,8 @@ struct Command: Sendable {
         var about: String
         /// Behind all that are not.
         var isOptional = false
+        /// The last one: whether more of its kind may follow.
+        var repeats = false
     }
 
     var name: String
@@ -29,7 +31,8 @@ struct Command: Sendable {
 
     /// `weir serve [--config FILE] ...`, for the first line of its help.
     var usage: String {
-        var parts = ["weir", name] + arguments.map { $0.isOptional ? "[\($0.name)]" : $0.name }
+        var parts =
+            ["weir", name] + arguments.map { $0.isOptional ? "[\($0.name)]" : $0.repeats ? "\($0.name)..." : $0.name }
         if options.contains(where: { $0.name != Command.help.name }) { parts.append("[options]") }
         return parts.joined(separator: " ")
     }
@@ -63,7 +66,7 @@ extension Command {
         var takesOptions = true
         while let word = words.next() {
             guard takesOptions, word.hasPrefix("-"), word != "-" else {
-                guard invocation.arguments.count < arguments.count else {
+                guard invocation.arguments.count < arguments.count || arguments.last?.repeats == true else {
                     throw UsageError(message: "unexpected argument \(quoted(word))")
                 }
                 invocation.arguments.append(word)

@@ -72,6 +72,11 @@ enum Check {
                         + " cache.budget \(Units.round(bytes: configuration.cache.budget))"
                 ))
         }
+        for bot in caps.bots {
+            let rate = Units.tenths(bot.mediaPerMinute)
+            rows.append(
+                ("bot", "\(bot.slug): at most \(rate) media a minute, by \(count(bot.chats, "warm-up chat"))"))
+        }
         let width = (rows.map { $0.0.count }.max() ?? 0) + 2
         return rows.map { "  \($0.0)\(String(repeating: " ", count: width - $0.0.count))\($0.1)" }.joined(
             separator: "\n")

@@ -49,6 +49,7 @@ enum Serve {
         _ engine: Engine, on sockets: [Int32], _ source: ConfigurationSource, _ log: LogWriter
     ) async throws {
         do {
+            try await engine.open()
             try engine.start(on: sockets)
         } catch {
             await engine.stop(grace: 0)

@@ -1,5 +1,7 @@
+public import WeirDatabase
 public import WeirHTTP
 public import WeirLive
+public import WeirMedia
 
 /// Everything that can be configured, with the defaults that hold without a configuration. `ConfigurationSource` makes
 /// one from a file, the environment and the command line.
@@ -15,6 +17,12 @@ public struct Configuration: Sendable, Equatable {
     public var limits = LimitOptions()
     public var cache = CacheOptions()
     public var storage = StorageOptions()
+    /// Bytes of the largest medium that is taken in.
+    public var mediaLimit = 2_000_000_000
+    /// Where the state is.
+    public var database = DatabaseURL.sqlite
+    public var prewarm = PrewarmOptions()
+    public var telegram = TelegramOptions()
     /// `live.stations`. The first is the one that `/stream.wav` plays.
     public var stations: [StationOptions] = [.demo]
 

@@ -2,6 +2,7 @@ internal import CWeir
 internal import WeirHTTP
 internal import WeirLive
 internal import WeirLoop
+internal import WeirMedia
 
 /// What a configuration lets happen at most: listeners and the memory that they cost.
 public struct ConfigurationCaps: Sendable, Equatable {
@@ -28,7 +29,15 @@ public struct ConfigurationCaps: Sendable, Equatable {
         public var disk: Int
     }
 
+    public struct Bot: Sendable, Equatable {
+        public var slug: String
+        /// Uploads ahead of need that Telegram's limits allow in a minute, with so many warm-up chats.
+        public var mediaPerMinute: Double
+        public var chats: Int
+    }
+
     public var stations: [Station]
+    public var bots: [Bot]
     /// Most listeners of all stations together.
     public var listeners: Int
     /// Most connections.
@@ -63,6 +72,11 @@ public struct ConfigurationCaps: Sendable, Equatable {
                 name: station.name, listeners: min(station.listenersMax, configuration.limits.listeners),
                 ring: station.ring, byteRate: rate,
                 sendBuffer: Self.sendBuffer(byteRate: rate ?? 0, window: station.window), disk: station.disk)
+        }
+        bots = configuration.telegram.bots.map { bot in
+            Bot(
+                slug: bot.slug, mediaPerMinute: configuration.telegram.rates.cap(bot.chats),
+                chats: bot.warmupChats.count)
         }
         let server = configuration.server
         let isSecure = server.addresses.contains(where: server.isSecure)

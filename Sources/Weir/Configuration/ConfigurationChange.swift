@@ -24,12 +24,17 @@ struct ConfigurationChange: Sendable {
 
     /// Keys that no running program can take on.
     static let fixed: Set<String> = ["listen", "data", "cache.dir"]
+    /// What the paths of others begin with.
+    static let fixedGroups = ["storage.", "media.", "prewarm.", "telegram."]
 
     init(from former: Configuration, to next: Configuration) {
         result = next
         result.server.addresses = former.server.addresses
         result.data = former.data
         result.storage = former.storage
+        result.mediaLimit = former.mediaLimit
+        result.prewarm = former.prewarm
+        result.telegram = former.telegram
         // Where it lies follows from `data` when nothing is given.
         result.cache.directory = former.cache.directory
         // What is spoken where is settled when listening begins; the files may be others.
@@ -37,7 +42,7 @@ struct ConfigurationChange: Sendable {
         if !isHTTPSKept { result.server.tls = former.server.tls }
         for key in ConfigurationTable.configuration.keys where !key.isSame(former, next) {
             let isFixed =
-                Self.fixed.contains(key.path) || key.path.hasPrefix("storage.")
+                Self.fixed.contains(key.path) || Self.fixedGroups.contains { key.path.hasPrefix($0) }
                 || (!isHTTPSKept && key.path.hasPrefix("tls."))
             if isFixed { pending.append(key.path) } else { applied.append(key.path) }
         }

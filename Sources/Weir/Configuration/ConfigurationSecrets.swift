@@ -3,6 +3,7 @@ internal import CWeir
 internal import Glibc
 internal import WeirHTTP
 internal import WeirLive
+internal import WeirMedia
 
 /// A station's password, to be read once it is known which origin counts.
 struct StationPassword: Sendable {
@@ -41,6 +42,12 @@ extension ConfigurationReader {
                 }
             }
         }
+        for index in configuration.telegram.bots.indices {
+            let bot = configuration.telegram.bots[index]
+            configuration.telegram.bots[index].token = secret(
+                "telegram.bots[\(index)].token", bot.token, bot.tokenFile, isOwn: false)
+        }
+        checkPriorities(configuration.prewarm.priority)
         checkExposure(configuration, hasToken: token != nil)
         checkTLS(configuration.server)
         checkRelays(configuration)

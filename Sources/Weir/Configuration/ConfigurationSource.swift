@@ -20,6 +20,11 @@ public struct ConfigurationSource: Sendable, Equatable {
     public static let fileLimit = 1 << 20
     /// What the names of Weir's variables begin with.
     static let prefix = "WEIR_"
+    /// Names of the systems that Weir replaces, and the keys that they stand for.
+    static let formerVariables = [
+        ("MEDIA_PREWARM_CONCURRENCY", "prewarm.concurrency"), ("MEDIA_PREWARM_INTERVAL_MS", "prewarm.interval_ms"),
+        ("MEDIA_PREWARM_RETRY_WEAK_ID", "prewarm.retry_weak_id"),
+    ]
     /// Stands for `--config`; not a key.
     static let fileVariable = "WEIR_CONFIG"
 
@@ -96,10 +101,17 @@ extension ConfigurationReader {
         #endif
     }
 
-    /// Every variable that begins with `WEIR_`. An empty one counts as not set.
+    /// Every variable that begins with `WEIR_`, and those of the systems that Weir replaces, where the other is not set. An
+    /// empty one counts as not set.
     mutating func read(environment: [String: String], into configuration: inout Configuration) {
         let keys = ConfigurationTable.configuration.keys.filter { $0.parse != nil }
         let later = ConfigurationTable.configuration.later
+        for (name, path) in ConfigurationSource.formerVariables {
+            guard let value = environment[name], !value.isEmpty, let key = keys.first(where: { $0.path == path }),
+                environment[key.variable, default: ""].isEmpty
+            else { continue }
+            read(value, key, from: .environment(name), into: &configuration)
+        }
         for (name, value) in environment.sorted(by: { $0.key < $1.key }) {
             guard name.hasPrefix(ConfigurationSource.prefix), name != ConfigurationSource.fileVariable, !value.isEmpty,
                 // The credentials of a store, which are read when it is opened.

@@ -14,7 +14,7 @@ extension ConfigurationTable where Target == Configuration {
         return [
             key(
                 "storage.kind", .word(), \.storage.kind,
-                "Where objects lie: in files below `DATA/objects`, or in a bucket of R2 or any S3. Used by `weir object`"
+                "Where objects lie: in files below `DATA/objects`, or in a bucket of R2 or any S3"
             ),
             key(
                 "storage.account", .optional(.text()), \.storage.account,
