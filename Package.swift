@@ -16,7 +16,9 @@ let package = Package(
     ],
     traits: [
         .trait(name: "YAML", description: "Configuration files in YAML (libyaml); JSON is always understood."),
-        .default(enabledTraits: ["YAML"]),
+        .trait(name: "SQLite", description: "State in a file (libsqlite3)."),
+        .trait(name: "PostgreSQL", description: "State that several nodes share (libpq)."),
+        .default(enabledTraits: ["YAML", "SQLite", "PostgreSQL"]),
     ],
     targets: [
         .systemLibrary(
@@ -25,6 +27,10 @@ let package = Package(
             name: "COpenSSL", path: "Sources/COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
         .systemLibrary(
             name: "CYAML", path: "Sources/CYAML", pkgConfig: "yaml-0.1", providers: [.apt(["libyaml-dev"])]),
+        .systemLibrary(
+            name: "CSQLite", path: "Sources/CSQLite", pkgConfig: "sqlite3", providers: [.apt(["libsqlite3-dev"])]),
+        .systemLibrary(
+            name: "CPostgreSQL", path: "Sources/CPostgreSQL", pkgConfig: "libpq", providers: [.apt(["libpq-dev"])]),
         .target(
             name: "CWeir", dependencies: ["CLibuv"], path: ".", exclude: ["CSources/tls"], sources: ["CSources"],
             publicHeadersPath: "include",
@@ -53,9 +59,18 @@ let package = Package(
             name: "WeirStorage", dependencies: ["WeirHTTP", "WeirLoop", "CWeirStorage", "CLibuv"],
             swiftSettings: strict),
         .target(
+            name: "WeirDatabase",
+            dependencies: [
+                "WeirLoop",
+                .target(name: "CSQLite", condition: .when(traits: ["SQLite"])),
+                .target(name: "CPostgreSQL", condition: .when(traits: ["PostgreSQL"])),
+            ],
+            swiftSettings: strict),
+        .target(name: "WeirMedia", dependencies: ["WeirHTTP", "WeirLoop"], swiftSettings: strict),
+        .target(
             name: "Weir",
             dependencies: [
-                "WeirLive", "WeirStorage", "WeirHTTP", "WeirLoop",
+                "WeirLive", "WeirStorage", "WeirDatabase", "WeirHTTP", "WeirLoop",
                 .target(name: "CYAML", condition: .when(traits: ["YAML"])),
             ],
             // The page's parts become constants of the program.
@@ -64,12 +79,29 @@ let package = Package(
             ].map { .embedInCode("Page/\($0)") },
             swiftSettings: strict),
         .executableTarget(name: "weir-program", dependencies: ["Weir"], path: "Sources/weir", swiftSettings: strict),
+        // A Bot API for tests and benchmarks: no part of any product.
+        .target(
+            name: "TelegramStandIn", dependencies: ["WeirHTTP", "WeirLoop", "COpenSSL"],
+            path: "Tests/TelegramStandIn", swiftSettings: strict),
+        .executableTarget(
+            name: "telegram-stand-in", dependencies: ["TelegramStandIn", "WeirHTTP", "WeirLoop"],
+            path: "Tests/telegram-stand-in", swiftSettings: strict),
         .testTarget(name: "WeirLoopTests", dependencies: ["WeirLoop"], swiftSettings: strict),
         .testTarget(name: "WeirHTTPTests", dependencies: ["WeirHTTP", "COpenSSL"], swiftSettings: strict),
         .testTarget(name: "WeirLiveTests", dependencies: ["WeirLive"], swiftSettings: strict),
         .testTarget(
             name: "WeirStorageTests", dependencies: ["WeirStorage", "WeirHTTP", "WeirLoop"],
             exclude: ["NOTICE.md", "botocore_signatures.py", "sigv4_vectors.json"], swiftSettings: strict),
+        // Killed by tests; in no product.
+        .executableTarget(
+            name: "weir-database-writer", dependencies: ["WeirDatabase", "WeirLoop", "CSQLite"],
+            path: "Tests/DatabaseWriter", swiftSettings: strict),
+        .testTarget(
+            name: "WeirDatabaseTests", dependencies: ["WeirDatabase", "WeirLoop", "weir-database-writer"],
+            swiftSettings: strict),
+        .testTarget(
+            name: "WeirMediaTests", dependencies: ["WeirMedia", "TelegramStandIn", "WeirHTTP", "WeirLoop"],
+            swiftSettings: strict),
         .testTarget(name: "WeirTests", dependencies: ["Weir", "WeirStorage"], swiftSettings: strict),
         .testTarget(name: "EndToEnd", dependencies: ["Weir", "WeirHTTP", "WeirLoop"], swiftSettings: strict),
     ],

@@ -14,7 +14,7 @@ weir_allocator_t weir__allocator(const weir_allocator_t *given);
 /* Zeroed memory, or NULL. */
 void *weir__allocate(const weir_allocator_t *allocator, size_t bytes);
 
-/* NULL is a no-op. */
+/* NULL is a no-op. The hook may lie in the memory that is given back. */
 void weir__release(const weir_allocator_t *allocator, void *pointer,
                    size_t bytes);
 

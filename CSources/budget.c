@@ -32,8 +32,7 @@ int weir_budget_create(uv_loop_t *loop, weir_budget_t **budget,
 
 static void on_closed(uv_handle_t *handle) {
   weir_budget_t *budget = handle->data;
-  weir_allocator_t allocator = budget->allocator;
-  weir__release(&allocator, budget, sizeof *budget);
+  weir__release(&budget->allocator, budget, sizeof *budget);
 }
 
 void weir_budget_close(weir_budget_t *budget) {

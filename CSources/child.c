@@ -122,10 +122,9 @@ void weir_child_kill(weir_child_t *child) {
 static void on_handle_closed(uv_handle_t *handle) {
   weir_child_t *child = handle->data;
   if (--child->open_handles > 0) return;
-  weir_allocator_t allocator = child->allocator;
   void (*closed)(void *) = child->closed;
   void *data = child->data;
-  weir__release(&allocator, child, sizeof *child);
+  weir__release(&child->allocator, child, sizeof *child);
   if (closed != NULL) closed(data);
 }
 

@@ -44,14 +44,13 @@ void weir_disk_set_limit(weir_disk_t *disk, uint64_t bytes) {
 
 static void on_closed(uv_handle_t *handle) {
   weir_disk_t *disk = handle->data;
-  weir_allocator_t allocator = disk->allocator;
   void (*closed)(void *) = disk->closed;
   void *data = disk->data;
   for (uint32_t i = 0; i < WEIR_DISK_BLOCKS; i++)
-    weir__release(&allocator, disk->blocks[i].bytes, WEIR_DISK_BLOCK);
-  weir__release(&allocator, disk->scratch, WEIR_DISK_BLOCK);
+    weir__release(&disk->allocator, disk->blocks[i].bytes, WEIR_DISK_BLOCK);
+  weir__release(&disk->allocator, disk->scratch, WEIR_DISK_BLOCK);
   disk->magic = 0;
-  weir__release(&allocator, disk, sizeof *disk);
+  weir__release(&disk->allocator, disk, sizeof *disk);
   if (closed != NULL) closed(data);
 }
 

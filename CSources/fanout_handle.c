@@ -90,11 +90,10 @@ void weir__fanout_handle_closed(weir_fanout_t *fanout) {
   if (--fanout->handles > 0 || !fanout->closing) return;
   void (*closed)(void *) = fanout->closed;
   void *data = fanout->options.data;
-  weir_allocator_t allocator = fanout->allocator;
-  weir__release(&allocator, fanout->scratch, WEIR__FANOUT_SCRATCH);
+  weir__release(&fanout->allocator, fanout->scratch, WEIR__FANOUT_SCRATCH);
   weir__title_release(fanout->title);
   fanout->magic = 0;
-  weir__release(&allocator, fanout, sizeof *fanout);
+  weir__release(&fanout->allocator, fanout, sizeof *fanout);
   if (closed != NULL) closed(data);
 }
 

@@ -177,10 +177,9 @@ static int check(const weir_feed_options_t *options) {
 }
 
 static void release(weir_feed_t *feed) {
-  weir_allocator_t allocator = feed->allocator;
   release_preamble(feed);
   feed->magic = 0;
-  weir__release(&allocator, feed, sizeof *feed);
+  weir__release(&feed->allocator, feed, sizeof *feed);
 }
 
 int weir_feed_open(uv_loop_t *loop, weir_feed_t **feed,

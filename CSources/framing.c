@@ -51,8 +51,8 @@ weir__title_t *weir__title_make(const weir_allocator_t *allocator,
 
 void weir__title_release(weir__title_t *title) {
   if (title == NULL || --title->references > 0) return;
-  weir_allocator_t allocator = title->allocator;
-  weir__release(&allocator, title, sizeof(weir__title_t) + title->length);
+  weir__release(&title->allocator, title,
+                sizeof(weir__title_t) + title->length);
 }
 
 static int is_news(const weir__framing_t *framing, const weir__title_t *title) {

@@ -51,10 +51,9 @@ int weir_log_create(weir_log_t **log, const weir_log_options_t *options) {
 void weir_log_destroy(weir_log_t *log) {
   if (log == NULL || log->magic != LOG_MAGIC) return;
   weir_log_files_close(log, NULL, NULL);
-  weir_allocator_t allocator = log->allocator;
   log->magic = 0;
-  weir__release(&allocator, log->ring, log->capacity);
-  weir__release(&allocator, log, sizeof *log);
+  weir__release(&log->allocator, log->ring, log->capacity);
+  weir__release(&log->allocator, log, sizeof *log);
 }
 
 size_t weir_log_capacity(const weir_log_t *log) {

@@ -237,10 +237,9 @@ void weir__files_stage(weir__files_t *files) {
 /* ---- opening and closing ---- */
 
 static void discard(weir__files_t *files) {
-  weir_allocator_t allocator = files->allocator;
   for (int i = 0; i < 2; i++)
-    weir__release(&allocator, files->stages[i].bytes, files->block);
-  weir__release(&allocator, files, sizeof *files);
+    weir__release(&files->allocator, files->stages[i].bytes, files->block);
+  weir__release(&files->allocator, files, sizeof *files);
 }
 
 int weir_log_files_open(weir_log_t *log,

@@ -67,8 +67,7 @@ static void on_step(weir__operation_t *operation) {
   read->done(read->context, read->result);
   while (read->at < read->count)
     weir__segment_release(read->segments[read->at++]);
-  weir_allocator_t allocator = read->allocator;
-  weir__release(&allocator, read, sizeof *read);
+  weir__release(&read->allocator, read, sizeof *read);
 }
 
 static void hold_segments(weir__read_t *read, const weir__files_t *files) {

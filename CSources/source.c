@@ -240,16 +240,16 @@ void weir__source_end(weir_source_t *source, int status) {
 static void free_source(weir_source_t *source) {
   void (*closed)(void *) = source->closed;
   void *data = source->options.data;
-  weir_allocator_t allocator = source->allocator;
+  const weir_allocator_t *allocator = &source->allocator;
   for (int i = 0; i < 2; i++)
-    weir__release(&allocator, source->blocks[i].bytes, WEIR_SOURCE_FILE_BLOCK);
-  weir__release(&allocator, source->header, WEIR_WAV_SCAN_MAX);
-  weir__release(&allocator, source->prefix, source->options.prefix_length);
-  weir__release(&allocator, source->icy, sizeof *source->icy);
-  weir__file_clock_close(source->clock, &allocator);
+    weir__release(allocator, source->blocks[i].bytes, WEIR_SOURCE_FILE_BLOCK);
+  weir__release(allocator, source->header, WEIR_WAV_SCAN_MAX);
+  weir__release(allocator, source->prefix, source->options.prefix_length);
+  weir__release(allocator, source->icy, sizeof *source->icy);
+  weir__file_clock_close(source->clock, allocator);
   weir__source_release_datagrams(source);
   source->magic = 0;
-  weir__release(&allocator, source, sizeof *source);
+  weir__release(allocator, source, sizeof *source);
   if (closed != NULL) closed(data);
 }
 

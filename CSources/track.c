@@ -177,11 +177,10 @@ int weir_track_create(weir_track_t **track, const weir_track_options_t *given) {
 
 void weir_track_destroy(weir_track_t *track) {
   if (track == NULL || track->magic != TRACK_MAGIC) return;
-  weir_allocator_t allocator = track->allocator;
   weir_ts_destroy(track->ts);
-  weir__index_close(&track->index, &allocator);
+  weir__index_close(&track->index, &track->allocator);
   track->magic = 0;
-  weir__release(&allocator, track, sizeof *track);
+  weir__release(&track->allocator, track, sizeof *track);
 }
 
 const weir_ts_t *weir_track_scanner(const weir_track_t *track) {

@@ -44,9 +44,8 @@ int weir_ts_create(weir_ts_t **ts, const weir_ts_options_t *given) {
 
 void weir_ts_destroy(weir_ts_t *ts) {
   if (ts == NULL || ts->magic != WEIR__TS_MAGIC) return;
-  weir_allocator_t allocator = ts->allocator;
   ts->magic = 0;
-  weir__release(&allocator, ts, sizeof *ts);
+  weir__release(&ts->allocator, ts, sizeof *ts);
 }
 
 /* Hands over packets that begin `stride` apart. */

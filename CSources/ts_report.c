@@ -146,11 +146,10 @@ int weir_ts_report_create(weir_ts_report_t **report,
 
 void weir_ts_report_destroy(weir_ts_report_t *report) {
   if (report == NULL || report->magic != REPORT_MAGIC) return;
-  weir_allocator_t allocator = report->allocator;
   report->magic = 0;
   weir_ts_destroy(report->ts);
-  weir__release(&allocator, report->moments, MOMENTS_BYTES);
-  weir__release(&allocator, report, sizeof *report);
+  weir__release(&report->allocator, report->moments, MOMENTS_BYTES);
+  weir__release(&report->allocator, report, sizeof *report);
 }
 
 /* Where the scanner gives up may lie in bytes that it held back of an earlier

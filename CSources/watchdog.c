@@ -86,8 +86,7 @@ void weir_watchdog_reset(weir_watchdog_t *watchdog) {
 
 static void on_closed(uv_handle_t *handle) {
   weir_watchdog_t *watchdog = handle->data;
-  weir_allocator_t allocator = watchdog->allocator;
-  weir__release(&allocator, watchdog, sizeof *watchdog);
+  weir__release(&watchdog->allocator, watchdog, sizeof *watchdog);
 }
 
 void weir_watchdog_close(weir_watchdog_t *watchdog) {

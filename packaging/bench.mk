@@ -41,6 +41,19 @@ $(BENCH_BUILD)/ts/%.o: bench/ts/%.c
 $(BENCH_BUILD)/scanners: $(addprefix $(BENCH_BUILD)/ts/,main.o contenders.o \
 		data.o ffmpeg.o) $(CORE_LIBRARY)
 	$(CC) $(BENCH_CFLAGS) -o $@ $^ $(CORE_LIBS) $(BENCH_TS_LIBS)
+# The queues': linked with the core, and with the queues of others by C++.
+CXX ?= c++
+BENCH_QUEUE_CFLAGS := $(BENCH_CFLAGS) -Iinclude
+BENCH_QUEUE_CXXFLAGS := $(patsubst -std=%,-std=c++17,$(BENCH_CFLAGS))
+$(BENCH_BUILD)/queue/%.o: bench/queue/%.c
+	@mkdir -p $(@D)
+	$(CC) $(BENCH_QUEUE_CFLAGS) -c -o $@ $<
+$(BENCH_BUILD)/queue/%.o: bench/queue/%.cc
+	@mkdir -p $(@D)
+	$(CXX) $(BENCH_QUEUE_CXXFLAGS) -c -o $@ $<
+$(BENCH_BUILD)/queues: $(addprefix $(BENCH_BUILD)/queue/,main.o queues.o \
+		delivery.o others.o) $(CORE_LIBRARY)
+	$(CXX) -o $@ $^ $(CORE_LIBS)
 $(BENCH_BUILD)/tls-listeners: bench/tls/listeners.c
 	@mkdir -p $(@D)
 	$(CC) $(BENCH_CFLAGS) $(shell pkg-config --cflags openssl 2>/dev/null) \
@@ -77,12 +90,14 @@ BENCH_SIGN_PYTHON = $(if $(wildcard $(BENCH_PEERS)/ready),\
 # `bench-check` proves the measuring programs themselves; it takes a second.
 .PHONY: bench bench-programs bench-check bench-fanout bench-memory bench-ts
 .PHONY: bench-ts-join bench-ts-memory bench-tls
-.PHONY: bench-client bench-sign bench-store bench-store-memory
+.PHONY: bench-client bench-sign bench-store bench-store-memory bench-queue
 bench-programs: $(BENCH_PROGRAMS)
-bench-check: $(BENCH_BUILD)/selftest $(BENCH_BUILD)/scanners
+bench-check: $(BENCH_BUILD)/selftest $(BENCH_BUILD)/scanners \
+		$(BENCH_BUILD)/queues
 	$<
 	$(PYTHON) bench/fanout/selftest.py
 	$(PYTHON) bench/ts/selftest.py $(BENCH_BUILD)/scanners
+	$(PYTHON) bench/queue/selftest.py $(BENCH_BUILD)/queues
 bench-fanout: bench-programs bench-check
 	$(PYTHON) bench/fanout/run.py --programs $(BENCH_BUILD) $(BENCH_WEIR) \
 	  $(BENCH_MODE) $(BENCH_FLAGS)
@@ -112,6 +127,9 @@ bench-sign: $(BENCH_BUILD)/sign-floor $(BENCH_BUILD)/sign-curl \
 bench-store:
 	$(PYTHON) bench/store/run.py $(BENCH_WEIR) $(BENCH_MODE) \
 	  $(BENCH_STORE_FLAGS)
+bench-queue: $(BENCH_BUILD)/queues
+	$(PYTHON) bench/queue/run.py --program $< $(BENCH_WEIR) $(BENCH_MODE) \
+	  $(BENCH_QUEUE_FLAGS)
 # What `weir object` takes of memory, with a real S3 server.
 bench-store-memory:
 	$(PYTHON) bench/store/memory.py $(BENCH_WEIR) \
@@ -131,5 +149,7 @@ bench:
 	@$(MAKE) --no-print-directory bench-store
 	@$(MAKE) --no-print-directory bench-store-memory
 	@$(MAKE) --no-print-directory bench-tls
+	@$(MAKE) --no-print-directory bench-queue
 
--include $(wildcard $(BENCH_BUILD)/*.d $(BENCH_BUILD)/ts/*.d)
+-include $(wildcard $(BENCH_BUILD)/*.d $(BENCH_BUILD)/ts/*.d \
+	$(BENCH_BUILD)/queue/*.d)

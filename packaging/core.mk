@@ -38,10 +38,11 @@ $(CORE_BUILD)/tests/%: Tests/Core/%.c $(CORE_LIBRARY)
 	$(call say,$(CC) $@)$(CC) $(CORE_CFLAGS) -o $@ $< $(CORE_LIBRARY) $(CORE_LIBS)
 
 # Runs test programs; the last line says how many passed. One that hangs is
-# ended after five minutes. $(call run-tests,NAME,PROGRAMS)
+# ended after a quarter of an hour: one that does not may need some minutes on a
+# busy machine. $(call run-tests,NAME,PROGRAMS)
 define run-tests
 passed=0; failed=0; for test in $(2); do \
-  if timeout $${WEIR_TEST_TIMEOUT:-300} $$test; then \
+  if timeout $${WEIR_TEST_TIMEOUT:-900} $$test; then \
     passed=$$((passed + 1)); \
   else \
     echo "FAILED $$test (exit code $$?)"; failed=$$((failed + 1)); \

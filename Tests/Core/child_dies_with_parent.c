@@ -39,7 +39,7 @@ int main(int count, char **arguments) {
   CHECK_EQ(mkfifo(fifo, 0600), 0);
   /* The orphan becomes ours, so that how it ended is known. */
   CHECK_EQ(prctl(PR_SET_CHILD_SUBREAPER, 1), 0);
-  alarm(60);
+  alarm(TEST_DEADLINE_S);
 
   pid_t between = fork();
   if (between == 0) {

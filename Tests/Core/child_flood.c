@@ -54,18 +54,18 @@ int main(int count, char **arguments) {
   weir_watchdog_t *watchdog;
   CHECK_EQ(weir_watchdog_start(&loop, &watchdog, NULL), 0);
 
-  int lines = 1000000 * test_scale(); /* 100 MB */
+  int lines = (TEST_SANITIZED ? 100000 : 1000000) * test_scale(); /* 100 MB */
   char number[16];
   snprintf(number, sizeof number, "%d", lines);
   const char *again[] = {test_self, number, NULL};
   test_child_t child;
   weir_child_options_t options = test_child_options(&child, again);
   options.on_line = on_line;
+  uint64_t start = uv_hrtime(); /* of all lines, not only of those below */
   test_spawn(&loop, &child, &options);
   while (turns < 100 && child.exits == 0)
     uv_run(&loop, UV_RUN_ONCE);
   long before = test_resident();
-  uint64_t start = uv_hrtime();
   test_run_until(&loop, &child.exits);
   uint64_t seconds = (uv_hrtime() - start) / 1000000000u + 1;
 

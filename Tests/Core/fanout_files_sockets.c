@@ -126,6 +126,7 @@ static void run(const char *place) {
   options.clock = NULL;
   options.on_end = on_end;
   options.on_skip = NULL;
+  options.timeout = 3600 * TEST_SECOND; /* however slow the machine */
   CHECK_EQ(weir_fanout_create(&bench.loop, &bench.fanout, &options), 0);
   CHECK_EQ(weir_disk_create(&bench.loop, &disk, &bench.allocator), 0);
   int directory = test_make_directory(place, path);

@@ -1,7 +1,7 @@
 /*
- * fanout_test.h - what the tests of the fan-out share: a clock, an allocator
- * that counts and fails, a stream whose units say which they are, and sinks
- * that take what they like and check every byte.
+ * fanout_test.h - what the tests of the fan-out share: a clock, a stream whose
+ * units say which they are, and sinks that take what they like and check every
+ * byte.
  */
 #ifndef WEIR_FANOUT_TEST_H
 #define WEIR_FANOUT_TEST_H
@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "fanout_state.h"
+#include "purse.h"
 #include "test.h"
 
 #define TEST_SECOND 1000000000ull
@@ -25,45 +26,16 @@ static inline uint64_t test_clock(void *context) {
   return test_now;
 }
 
-/* ---- memory ---- */
-
-typedef struct test_purse {
-  uint64_t calls; /* of allocate */
-  uint64_t fail;  /* the number of the call that fails; 0: none */
-  uint64_t live;  /* bytes */
-  uint64_t peak;
-} test_purse_t;
-
-static inline void *test_take(void *context, size_t bytes) {
-  test_purse_t *purse = context;
-  if (++purse->calls == purse->fail) return NULL;
-  purse->live += bytes;
-  if (purse->peak < purse->live) purse->peak = purse->live;
-  return malloc(bytes);
-}
-
-static inline void test_give_back(void *context, void *pointer, size_t bytes) {
-  test_purse_t *purse = context;
-  CHECK(pointer != NULL);
-  CHECK(purse->live >= bytes);
-  purse->live -= bytes;
-  free(pointer);
-}
-
-static inline weir_allocator_t test_allocator(test_purse_t *purse) {
-  return (weir_allocator_t){test_take, test_give_back, purse};
-}
-
 /* ---- a stream ---- */
 
 /* Byte `at` of unit `index`: the index, then bytes that follow from it. */
-static inline uint8_t test_byte(uint64_t index, uint32_t at) {
+TEST_UNWATCHED static inline uint8_t test_byte(uint64_t index, uint32_t at) {
   if (at < 4) return (uint8_t)(index >> 8 * at);
   return (uint8_t)((index * 0x9E3779B97F4A7C15u) >> (8 * (at % 8)) ^ at);
 }
 
 /* Appends `length` bytes of the stream to the log. */
-static inline void test_append(weir_log_t *log, size_t length) {
+TEST_UNWATCHED static inline void test_append(weir_log_t *log, size_t length) {
   uint32_t unit = weir_log_unit(log);
   while (length > 0) {
     void *memory;
@@ -78,8 +50,8 @@ static inline void test_append(weir_log_t *log, size_t length) {
 }
 
 /* Byte `at` of a unit, in another form. */
-static inline uint8_t test_transformed(uint64_t index, uint32_t at,
-                                       weir_transform_t transform) {
+TEST_UNWATCHED static inline uint8_t test_transformed(
+    uint64_t index, uint32_t at, weir_transform_t transform) {
   uint32_t width = (uint32_t)transform + 1;
   if (transform == WEIR_TRANSFORM_NONE) return test_byte(index, at);
   return test_byte(index, at - at % width + width - 1 - at % width);
@@ -98,7 +70,7 @@ typedef struct test_reader {
   uint64_t skipped;  /* the same that were missing in between */
 } test_reader_t;
 
-static inline uint8_t test_preamble_byte(uint64_t at) {
+TEST_UNWATCHED static inline uint8_t test_preamble_byte(uint64_t at) {
   return (uint8_t)(at * 31 + 7);
 }
 
@@ -113,7 +85,8 @@ static inline void test_reader_start(test_reader_t *reader, uint32_t unit,
 }
 
 /* Which unit these bytes are, by the first four that it carries. */
-static inline uint64_t test_unit_index(const test_reader_t *reader) {
+TEST_UNWATCHED static inline uint64_t test_unit_index(
+    const test_reader_t *reader) {
   uint64_t index = 0;
   uint32_t width =
       reader->transform == WEIR_TRANSFORM_NONE ? 1 : reader->transform + 1;
@@ -124,7 +97,7 @@ static inline uint64_t test_unit_index(const test_reader_t *reader) {
   return index;
 }
 
-static inline void test_take_unit(test_reader_t *reader) {
+TEST_UNWATCHED static inline void test_take_unit(test_reader_t *reader) {
   uint64_t index = test_unit_index(reader);
   CHECK(index >= reader->next);
   for (uint32_t at = 0; at < reader->unit; at++)
@@ -134,8 +107,9 @@ static inline void test_take_unit(test_reader_t *reader) {
   reader->part_length = 0;
 }
 
-static inline void test_read(test_reader_t *reader, const uint8_t *bytes,
-                             size_t length) {
+TEST_UNWATCHED static inline void test_read(test_reader_t *reader,
+                                            const uint8_t *bytes,
+                                            size_t length) {
   for (size_t i = 0; i < length; i++) {
     if (reader->preamble > 0) {
       CHECK_EQ(bytes[i], test_preamble_byte(reader->preamble_at));

@@ -439,6 +439,7 @@ static inline void test_begin_copy(test_files_t *files, test_copy_t *copy,
                                    uint64_t position, uint64_t length) {
   *copy = (test_copy_t){.position = position, .length = length};
   copy->buffer = malloc(length + 1);
+  CHECK(copy->buffer != NULL);
   CHECK_EQ(weir_log_read(files->log, position, copy->buffer, length,
                          test_copied, copy),
            0);

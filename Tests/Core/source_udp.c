@@ -73,12 +73,12 @@ static void receive(void) {
   test_poll(&test->bench);
 }
 
-/* That many in all; a kernel that dropped some would make it wait for ever. */
+/* That many in all; where the kernel dropped some, they never come. */
 static void await(uint64_t received) {
   uint64_t began = uv_hrtime();
   while (counters().received < received) {
     receive();
-    CHECK(uv_hrtime() - began < 20 * TEST_SECOND);
+    CHECK(uv_hrtime() - began < 120 * TEST_SECOND);
   }
 }
 
@@ -143,7 +143,7 @@ static void test_patience_of_the_loop(void) {
   uint64_t began = uv_hrtime();
   while (weir_source_bytes(test->source) < 2 * SEVEN) {
     receive();
-    CHECK(uv_hrtime() - began < 20 * TEST_SECOND);
+    CHECK(uv_hrtime() - began < 120 * TEST_SECOND);
   }
   CHECK(uv_hrtime() - began >= 50 * TEST_MS);
   CHECK_EQ(counters().lost, 1);
@@ -227,18 +227,18 @@ static void test_overflow(void) {
   CHECK_EQ(
       setsockopt(test->source->fd, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof bytes),
       0);
-  for (uint32_t n = 0; n < 500; n++)
-    send_plain(n);
-  await(1);
-  for (int i = 0; i < 20; i++)
-    receive();
-  send_plain(500); /* with it comes the count */
-  uint64_t began = uv_hrtime();
-  while (counters().overflows == 0) {
-    receive();
-    CHECK(uv_hrtime() - began < 20 * TEST_SECOND);
-  }
-  CHECK_EQ(counters().received + counters().overflows, 501);
+  uint32_t sent = 0;
+  while (sent < 500)
+    send_plain(sent++);
+  /* With a datagram comes the count of those that were dropped before it. */
+  do {
+    CHECK(sent < PACKETS / 7);
+    send_plain(sent++);
+    for (int i = 0; i < 20; i++)
+      receive();
+  } while (counters().received + counters().overflows < sent);
+  CHECK_EQ(counters().received + counters().overflows, sent);
+  CHECK(counters().overflows > 0);
   CHECK_EQ(weir_source_bytes(test->source), counters().received * SEVEN);
   finish();
 }

@@ -32,6 +32,14 @@
     }                                                                      \
   } while (0)
 
+/* Of a function that one thread alone runs, byte by byte: ThreadSanitizer need
+ * not watch it, which would take most of a test's time. */
+#ifdef __clang__
+#define TEST_UNWATCHED __attribute__((no_sanitize("thread")))
+#else
+#define TEST_UNWATCHED
+#endif
+
 /* A deterministic generator: the same seed gives the same test. xorshift64*
  * (Marsaglia 2003; Vigna 2016). The seed is not 0. */
 static inline uint64_t test_random(uint64_t *state) {

@@ -113,7 +113,7 @@ struct ClientProxyTests {
 
     @LoopActor
     private func waited(_ what: Comment, _ condition: () -> Bool) async throws {
-        let end = LoopClock.monotonic.deadline(after: 60)
+        let end = LoopClock.monotonic.deadline(after: 240)
         while !condition() {
             guard LoopClock.monotonic.now < end else {
                 Issue.record(what)

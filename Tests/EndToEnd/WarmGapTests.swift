@@ -67,7 +67,7 @@ struct WarmGapTests {
         let pipe = try NamedPipe(scratch.path + "/pipe")
         let source = try Process(["sh", "-c", "exec \"$0\" > \"$1\"", try Tool.path("source"), pipe.path])
         defer { source.end() }
-        var station = WarmStation(source: "{ kind: fifo, path: \(pipe.path), stall_timeout: 1 }")
+        var station = WarmStation(source: "{ kind: fifo, path: \(pipe.path), stall_timeout: 10 }")
         station.filled = 3 << 20
         try station.run { weir, _ in
             let across = try Crowd.stay(weir, 4, warm: "max,0")

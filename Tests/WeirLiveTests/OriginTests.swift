@@ -169,7 +169,7 @@ import WeirLoop
             station.begin()
             let before = LoopActor.entries
             var looks: UInt64 = 0
-            let end = LoopClock.monotonic.deadline(after: 60)
+            let end = LoopClock.monotonic.deadline(after: 240)
             while station.receivedBytes < pieces << 16, LoopClock.monotonic.now < end {
                 looks += 1
                 try await LoopClock.monotonic.sleep(for: 0.05)

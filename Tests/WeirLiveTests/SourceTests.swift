@@ -248,12 +248,12 @@ import WeirLoop
     @Test func `a file that is not repeated ends its listeners and stops`() throws {
         try withDirectory { directory in
             let path = "\(directory)/a.pcm"
-            let samples = (0..<19200).map { UInt8(truncatingIfNeeded: $0) }
+            let samples = (0..<48000).map { UInt8(truncatingIfNeeded: $0) }
             try LoopFile.writeNow(path, samples)
             try withStation(file(path, loop: false), clock: .monotonic) { station, journal, _ in
                 station.begin()
                 let pair = try SocketPair()
-                // Waits for its first byte; it is over in a tenth of a second.
+                // Waits for its first byte; it is over in a quarter of a second.
                 let seat = try await station.join(.own, warm: .max, address: "x", path: "/")
                 _ = try station.attach(seat, descriptor: pair.station)
                 try await eventually("its listener has left") { !journal.left.isEmpty }
@@ -265,7 +265,7 @@ import WeirLoop
                 #expect(station.supervision.lastError == nil)
                 // And again, from its beginning.
                 station.start()
-                try await eventually("it is live again") { station.receivedBytes == 2 * 19200 }
+                try await eventually("it is live again") { station.receivedBytes == 2 * 48000 }
                 pair.close()
             }
         }

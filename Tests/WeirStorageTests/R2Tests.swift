@@ -87,7 +87,7 @@ struct R2Tests {
     /// Waits without the store's clock.
     @LoopActor
     private static func until(_ condition: () -> Bool) async throws {
-        let end = LoopClock.monotonic.now + 120_000_000_000
+        let end = LoopClock.monotonic.deadline(after: 240)
         while !condition() {
             try #require(LoopClock.monotonic.now < end)
             try await LoopClock.monotonic.sleep(for: 0.002)

@@ -76,7 +76,7 @@ import WeirLive
             log.info("line", [("number", .integer(Int64(number)))])
             log.debug("not this one")
         }
-        log.close(within: 10)
+        log.close(within: 240)
         close(pipe.write)
         let lines = pipe.text().split(separator: "\n")
         #expect(lines.count == 100)
@@ -102,7 +102,7 @@ import WeirLive
                 return sum + (UInt64(line[range.upperBound...]) ?? 0)
             }
         }
-        let end = Glibc.time(nil) + 10
+        let end = Glibc.time(nil) + 240
         while reported() < dropped, Glibc.time(nil) < end {
             var ready = pollfd(fd: pipe.read, events: Int16(POLLIN), revents: 0)
             if poll(&ready, 1, 1000) == 1 { seen += pipe.text() }
@@ -117,7 +117,7 @@ import WeirLive
         close(pipe.read)
         let log = LogWriter(LogOptions(), descriptor: pipe.write)
         for _ in 0..<100 { log.info("line") }
-        log.close(within: 10)
+        log.close(within: 240)
         close(pipe.write)
     }
 }

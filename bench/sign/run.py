@@ -10,12 +10,10 @@ with 1 when a target was missed or a contender is not to be had. Instructions ar
 import argparse
 import datetime
 import json
-import re
 import shutil
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
 
@@ -23,6 +21,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "fanout"))
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "store"))
 
 import machine  # noqa: E402
+from callgrind import instructions  # noqa: E402
 import results  # noqa: E402
 import servers  # noqa: E402
 from tables import Targets, table  # noqa: E402
@@ -122,22 +121,6 @@ def time_python(sign, rounds, runs=7):
             sign()
         times.append((time.thread_time_ns() - begin) / rounds)
     return statistics.median(times), min(times)
-
-
-def instructions(command, rounds):
-    """Of one, by callgrind: many less few, so that the start of the program does not count."""
-    counts = []
-    with tempfile.TemporaryDirectory() as directory:
-        # Valgrind gives up at the debugging information of a Swift program.
-        bare = f"{directory}/program"
-        subprocess.run(["objcopy", "--strip-debug", command[0], bare], check=True)
-        for count in (rounds, 2 * rounds):
-            output = subprocess.run(
-                ["valgrind", "--tool=callgrind", f"--callgrind-out-file={directory}/out", bare, *command[1:], str(count)],
-                capture_output=True, text=True, check=True,
-            ).stderr  # fmt: skip
-            counts.append(int(re.search(r"Collected : (\d+)", output)[1]))
-    return (counts[1] - counts[0]) / rounds
 
 
 def main():

@@ -29,7 +29,8 @@ WEIR_BEGIN_DECLS
   XX(EHTTPCODING, -20044, "a transfer coding that is not supported")  \
   XX(EHTTPHOST, -20045, "a missing, repeated or malformed Host")      \
   XX(EHTTPBODY, -20047, "the body was cut short")                     \
-  XX(ENOEXEC, -20050, "not a program this machine can execute")
+  XX(ENOEXEC, -20050, "not a program this machine can execute")       \
+  XX(EFULL, -20060, "there is no room for more")
 
 typedef enum {
 #define XX(name, number, text) WEIR_##name = number,

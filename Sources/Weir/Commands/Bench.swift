@@ -1,6 +1,6 @@
 /// `weir bench`: the microbenchmarks.
 enum Bench {
-    static let names = ["client", "fanout", "loop", "pools", "sign", "store", "ts"]
+    static let names = ["client", "fanout", "loop", "pools", "queue", "sign", "store", "ts"]
 
     /// Runs what the arguments name, and returns the exit code.
     static func run(_ arguments: [String]) -> Int32 {
@@ -16,6 +16,7 @@ enum Bench {
         case "fanout": return BenchFanout.run(rest)
         case "loop": return BenchLoop.run(rest)
         case "pools": return BenchPools.run(rest)
+        case "queue": return BenchQueue.run(rest)
         case "sign": return BenchSign.run(rest)
         case "store": return BenchStore.run(rest)
         case "ts": return BenchTS.run(rest)

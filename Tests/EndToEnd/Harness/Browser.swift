@@ -97,7 +97,7 @@ final class Browser {
     }
 
     private func receive() throws -> JSON {
-        let deadline = Deadline(seconds: 60)
+        let deadline = Deadline()
         var chunk = [UInt8](repeating: 0, count: 65536)
         while true {
             if let end = received.firstIndex(of: 0) {
@@ -135,7 +135,7 @@ final class Browser {
 
     /// Waits until a script gives true.
     func wait(_ what: String, for script: String) throws {
-        try eventually(what, within: 60) { try evaluate(script) == .bool(true) ? true : nil }
+        try eventually(what) { try evaluate(script) == .bool(true) ? true : nil }
     }
 
     /// A script's string.
@@ -154,7 +154,7 @@ final class Browser {
     func click(_ label: String) throws {
         try wait("there is \"\(label)\"", for: "\(find(label)) !== undefined")
         // The page may move between the look and the press: then once more.
-        try eventually("\"\(label)\" is hit", within: 60) {
+        try eventually("\"\(label)\" is hit") {
             let place = try evaluate(
                 """
                 (() => {

@@ -5,8 +5,8 @@ import Testing
 /// Tests here wait for processes and sockets in plain blocking calls. On the threads of Swift's pool, of which there are
 /// as many as cores, two of them would keep all others from running.
 struct Lane: SuiteTrait, TestTrait, TestScoping {
-    /// Tests that run at once: most of the time they wait.
-    static let count = 6
+    /// Tests that run at once: most of the time they wait, but for a sanitizer's work.
+    static let count = Pace.isSanitized ? 4 : 6
 
     var isRecursive: Bool { true }
 

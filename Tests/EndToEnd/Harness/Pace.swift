@@ -8,8 +8,9 @@ enum Pace {
     /// Whether this process, and so the program beside it, was built with a sanitizer.
     static let isSanitized = ["__asan_init", "__tsan_init"].contains { (name: String) in dlsym(nil, name) != nil }
 
-    /// Seconds after which something that should have happened has not. Nothing waits that long when all is well.
-    static let patience = isSanitized ? 180.0 : 90.0
+    /// Seconds after which something that should have happened has not. Nothing waits that long when all is well,
+    /// on a machine that is busy with other things either.
+    static let patience = 240.0
 
     static func variable(_ name: String) -> String? { getenv(name).map { String(cString: $0) } }
 

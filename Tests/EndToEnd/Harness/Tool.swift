@@ -7,7 +7,9 @@ enum Tool {
     static let root =
         #filePath.split(separator: "/", omittingEmptySubsequences: false).dropLast(4).joined(separator: "/")
 
-    private static let built = Result { try Peer.demand("make", "-s", "-C", root, "warm-programs", within: 120) }
+    private static let built = Result {
+        try Peer.demand("make", "-s", "-C", root, "warm-programs", within: 2 * Pace.patience)
+    }
 
     static func path(_ name: String) throws -> String {
         _ = try built.get()

@@ -1,0 +1,2 @@
+/* libpq as Swift sees it. */
+#include <libpq-fe.h>
