@@ -115,6 +115,7 @@ prove-bench:
 	@$(MAKE) bench-fanout BENCH_FULL=1 BENCH_STRICT=1
 	@$(MAKE) bench-client BENCH_FULL=1 BENCH_STRICT=1
 	@$(MAKE) bench-sign BENCH_FULL=1 BENCH_STRICT=1
+	@$(MAKE) bench-store BENCH_FULL=1 BENCH_STRICT=1
 	@$(MAKE) bench-store-memory BENCH_STRICT=1
 	@$(MAKE) bench-queue BENCH_FULL=1 BENCH_STRICT=1
 prove-memory:

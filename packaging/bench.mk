@@ -73,10 +73,24 @@ $(BENCH_BUILD)/sign-floor: bench/sign/floor.c
 	@mkdir -p $(@D)
 	$(CC) $(filter-out -MMD -MP,$(BENCH_CFLAGS)) -o $@ $< -lcrypto
 
+$(BENCH_BUILD)/sign-curl: bench/sign/curl.c
+	@mkdir -p $(@D)
+	$(CC) $(filter-out -MMD -MP,$(BENCH_CFLAGS)) -o $@ $< -lcurl
+
+# Its peers from PyPI, in a place of their own; without them they are skipped.
+BENCH_PEERS := $(BENCH_BUILD)/peers
+$(BENCH_PEERS)/ready: bench/sign/requirements.txt
+	@mkdir -p $(@D)
+	$(PYTHON) -m venv $(BENCH_PEERS) && \
+	  $(BENCH_PEERS)/bin/pip install -q --disable-pip-version-check -r $< && \
+	  touch $@ || echo "bench-sign: no peers from PyPI" >&2
+BENCH_SIGN_PYTHON = $(if $(wildcard $(BENCH_PEERS)/ready),\
+	$(BENCH_PEERS)/bin/python,$(PYTHON))
+
 # `bench-check` proves the measuring programs themselves; it takes a second.
 .PHONY: bench bench-programs bench-check bench-fanout bench-memory bench-ts
 .PHONY: bench-ts-join bench-ts-memory bench-tls
-.PHONY: bench-client bench-sign bench-store-memory bench-queue
+.PHONY: bench-client bench-sign bench-store bench-store-memory bench-queue
 bench-programs: $(BENCH_PROGRAMS)
 bench-check: $(BENCH_BUILD)/selftest $(BENCH_BUILD)/scanners \
 		$(BENCH_BUILD)/queues
@@ -105,9 +119,14 @@ bench-ts-memory: bench-programs warm-programs
 bench-client: $(BENCH_BUILD)/client
 	$(PYTHON) bench/client/run.py --programs $(BENCH_BUILD) $(BENCH_WEIR) \
 	  $(BENCH_MODE) $(BENCH_CLIENT_FLAGS)
-bench-sign: $(BENCH_BUILD)/sign-floor
-	$(PYTHON) bench/sign/run.py --program $(BENCH_BUILD)/sign-floor \
+bench-sign: $(BENCH_BUILD)/sign-floor $(BENCH_BUILD)/sign-curl \
+		$(if $(BENCH_FULL),$(BENCH_PEERS)/ready)
+	$(BENCH_SIGN_PYTHON) bench/sign/run.py --programs $(BENCH_BUILD) \
 	  $(BENCH_WEIR) $(BENCH_MODE) $(BENCH_SIGN_FLAGS)
+# The store beside its pool, a batch, and a pool of its own beside a shared one.
+bench-store:
+	$(PYTHON) bench/store/run.py $(BENCH_WEIR) $(BENCH_MODE) \
+	  $(BENCH_STORE_FLAGS)
 bench-queue: $(BENCH_BUILD)/queues
 	$(PYTHON) bench/queue/run.py --program $< $(BENCH_WEIR) $(BENCH_MODE) \
 	  $(BENCH_QUEUE_FLAGS)
@@ -127,6 +146,7 @@ bench:
 	@$(MAKE) --no-print-directory bench-ts-memory
 	@$(MAKE) --no-print-directory bench-client
 	@$(MAKE) --no-print-directory bench-sign
+	@$(MAKE) --no-print-directory bench-store
 	@$(MAKE) --no-print-directory bench-store-memory
 	@$(MAKE) --no-print-directory bench-tls
 	@$(MAKE) --no-print-directory bench-queue

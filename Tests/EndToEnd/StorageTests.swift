@@ -106,9 +106,101 @@ struct StorageTests {
                 #expect(result.errors.contains("314.6 MB in "), "\(result.errors)")
             }
             #expect(try Peer.run(["cmp", one, two]).exit == .code(0))
+            // The same from a pipe, of which nobody knows the length.
+            let wrapper = ["sh", "-c", "exec \"$@\" <\"$0\"", scratch.path + "/pipe", "python3", "-c", measure]
+            try Peer.demand("mkfifo", scratch.path + "/pipe")
+            let feeding = try Process(["sh", "-c", "cat \(one) >\(scratch.path)/pipe"])
+            defer { feeding.end() }
+            let piped = try s3.weir(
+                ["object", "put", "-", "large"], ["WEIR_CACHE_DIR=\(scratch.path)/cache"], wrapper: wrapper,
+                within: 300)
+            #expect(piped.exit == .code(0), "\(piped.errors)")
+            let resident = try #require(Int(piped.line))
+            if !Pace.isSanitized { #expect(resident <= max(24 << 10, idle + (4 << 10)), "\(resident) KiB") }
+            #expect(Disk.names(scratch.path + "/cache").isEmpty)
+            #expect(try s3.weir(["object", "get", "large", two]).exit == .code(0))
+            #expect(try Peer.run(["cmp", one, two]).exit == .code(0))
             #expect(try s3.weir(["object", "head", "large"]).text.contains("length: 314572800\n"))
             #expect(try s3.weir(["object", "rm", "large"]).exit == .code(0))
         }
+    }
+}
+
+/// `weir object` with a directory, on which things go wrong.
+@Suite("Storage in a directory", .ownThread)
+struct LocalStorageTests {
+    private func object(
+        _ words: [String], _ data: String, input: [UInt8]? = nil, wrapper: [String] = []
+    ) throws -> Peer.Result {
+        try Peer.run(wrapper + [Daemon.program, "object"] + words + ["--data", data], input: input)
+    }
+
+    @Test("standard input is an object")
+    func input() throws {
+        let scratch = try Scratch()
+        let bytes = (0..<300_000).map { UInt8(truncatingIfNeeded: $0 &* 31) }
+        let put = try object(["put", "-", "a/b", "--type", "text/plain"], scratch.path, input: bytes)
+        #expect(put.exit == .code(0), "\(put.errors)")
+        #expect(put.errors.hasPrefix("put a/b: 300.0 kB in "), "\(put.errors)")
+        #expect(try object(["get", "a/b", "-"], scratch.path).output == bytes)
+        let file = scratch.path + "/file"
+        try Disk.write(file, bytes)
+        let redirected = try object(
+            ["put", "-", "c"], scratch.path, wrapper: ["sh", "-c", "exec \"$@\" <\(file)", "sh"])
+        #expect(redirected.exit == .code(0), "\(redirected.errors)")
+        #expect(try object(["get", "c", "-"], scratch.path).output == bytes)
+        let nothing = try object(["put", "-", "d"], scratch.path)
+        #expect(nothing.exit == .code(1))
+        #expect(nothing.errors.contains("standard input: not a file, a pipe or a socket"), "\(nothing.errors)")
+    }
+
+    @Test("a put that is killed leaves the former object, and what it had written goes")
+    func killed() throws {
+        let scratch = try Scratch()
+        let objects = scratch.path + "/objects"
+        #expect(try object(["put", "-", "k"], scratch.path, input: Array("former".utf8)).exit == .code(0))
+        let process = try Process(
+            [Daemon.program, "object", "put", "-", "k", "--data", scratch.path], input: .pipe)
+        defer { process.end() }
+        try process.write([UInt8](repeating: 1, count: 1 << 20))
+        let begun: String = try eventually("it writes") {
+            Disk.names(objects).first { name in
+                var facts = stat()
+                return name.hasPrefix(".put-") && stat("\(objects)/\(name)", &facts) == 0 && facts.st_size > 0
+            }
+        }
+        kill(process.pid, SIGKILL)
+        #expect(try process.waitForExit() == .signal(SIGKILL))
+        #expect(try object(["get", "k", "-"], scratch.path).text == "former")
+        let list = try object(["ls"], scratch.path).text.split(separator: "\n")
+        #expect(list.count == 1, "\(list)")
+        // A minute later it is nobody's any more.
+        try Peer.demand("touch", "-d", "2 minutes ago", "\(objects)/\(begun)")
+        #expect(try object(["ls"], scratch.path).exit == .code(0))
+        #expect(Disk.names(objects).sorted() == ["k"])
+    }
+
+    @Test(
+        "a disk that is full is said, leaves the former object, and nothing else",
+        .enabled(if: Place.available.contains(.tmpfs)))
+    func full() throws {
+        let scratch = try Scratch()
+        let mount = try Place.tmpfs.command(scratch.path, size: "1m")
+        try Disk.write(scratch.path + "/large", [UInt8](repeating: 1, count: 2 << 20))
+        // The disk is there for one command: they are all in it.
+        let script = """
+            weir="$1 object" data="--data $2/cache"
+            echo former | $weir put - k $data || exit 3
+            $weir put "$2/large" k $data && exit 4
+            cat "$2/large" | $weir put - k $data && exit 5
+            $weir get k - $data || exit 6
+            ls -A "$2/cache/objects"
+            """
+        let result = try Peer.run(mount + ["sh", "-c", script, "sh", Daemon.program, scratch.path])
+        #expect(result.exit == .code(0), "\(result.errors)")
+        #expect(result.text == "former\nk\n")
+        #expect(result.errors.split(separator: "\n").count { $0.contains("weir object: put k: the copy failed") } == 2)
+        #expect(result.errors.contains("no space left"), "\(result.errors)")
     }
 }
 

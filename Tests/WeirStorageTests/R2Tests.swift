@@ -49,6 +49,7 @@ struct R2Tests {
         }
         #expect(requests[0].field("X-Amz-Content-Sha256") == SHA256.hex(of: [1, 2, 3]))
         #expect(requests[1].field("Content-Length") == "0")
+        #expect(requests[7].field("X-Amz-Content-Sha256") == SHA256.hex(of: requests[7].body))
         #expect(requests[2].field("X-Amz-Content-Sha256") == "UNSIGNED-PAYLOAD")
         #expect(requests[2].body == Array(file.bytes.prefix(1 << 20)))
         let parts = requests[4...6].sorted { $0.target < $1.target }

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""What a signature costs: Weir, its floor, OpenSSL's one-shots, botocore, minio-py and awscrt, in one run.
+"""What a signature costs: Weir, its floor, OpenSSL's one-shots, libcurl, botocore, minio-py and awscrt, in one run.
 
-    run.py --program build/bench/sign-floor --weir PROGRAM [--full] [--strict]
+    run.py --programs build/bench --weir PROGRAM [--full] [--strict]
 
 Prints a Markdown table and the targets, met or missed, and writes every figure to bench/results/. With --strict it ends
 with 1 when a target was missed or a contender is not to be had. Instructions are counted where valgrind is installed.
@@ -18,10 +18,12 @@ import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "fanout"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "store"))
 
 import machine  # noqa: E402
 from callgrind import instructions  # noqa: E402
 import results  # noqa: E402
+import servers  # noqa: E402
 from tables import Targets, table  # noqa: E402
 
 ACCESS, SECRET = "0123456789abcdef0123456789abcdef", "00112233445566778899aabbccddeeff" * 2
@@ -62,14 +64,9 @@ def python_contenders():
         date = datetime.datetime(2026, 1, 1, 12, tzinfo=datetime.timezone.utc)
         text = {"Host": HOST, "x-amz-content-sha256": "UNSIGNED-PAYLOAD", "x-amz-date": "20260101T120000Z"}
 
-        def call(function, *arguments):
-            try:
-                return lambda: function(*arguments)
-            except TypeError:
-                return None
-
-        found["minio-py, header"] = call(sign_v4_s3, "GET", split, "auto", dict(text), minio, "UNSIGNED-PAYLOAD", date)
-        found["minio-py, presigned"] = call(presign_v4, "GET", split, "auto", minio, date, 3600)
+        asked = {"method": "GET", "url": split, "region": "auto", "credentials": minio, "date": date}
+        found["minio-py, header"] = lambda: sign_v4_s3(**asked, headers=dict(text), content_sha256="UNSIGNED-PAYLOAD")
+        found["minio-py, presigned"] = lambda: presign_v4(**asked, expires=3600)
         for name in [name for name in found if name.startswith("minio")]:
             try:
                 found[name]()
@@ -97,6 +94,24 @@ def python_contenders():
     return found, skipped
 
 
+def curl_contender(program, count, add):
+    """What libcurl's signer adds to a request: signed ones less such with a header that is ready made."""
+    nginx = servers.Nginx({16})
+    try:
+        url = f"{nginx.url()}/media/get/16"
+        times, counts = {}, {}
+        for mode in ("ready", "signed"):
+            output = subprocess.run([program, url, mode], capture_output=True, text=True, check=True).stdout
+            times[mode] = [float(word) for word in output.split()]
+            counts[mode] = instructions([program, url, mode], 500) if count else None
+        add(
+            "libcurl's signer, header", *(signed - ready for signed, ready in zip(times["signed"], times["ready"])),
+            counts["signed"] - counts["ready"] if count else None,
+        )  # fmt: skip
+    finally:
+        nginx.close()
+
+
 def time_python(sign, rounds, runs=7):
     sign()
     times = []
@@ -110,7 +125,7 @@ def time_python(sign, rounds, runs=7):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
-    parser.add_argument("--program", required=True)
+    parser.add_argument("--programs", required=True)
     parser.add_argument("--weir")
     parser.add_argument("--full", action="store_true")
     parser.add_argument("--strict", action="store_true")
@@ -137,11 +152,15 @@ def main():
         command = [arguments.weir, "bench", "sign", "--only", result["name"], "--requests"]
         number = instructions(command, 2000) if count else None
         weir[result["name"]] = add(f"weir, {result['name']}", result["nanoseconds"], result["least"], number)
-    floors = {}
+    floors, floor = {}, f"{arguments.programs}/sign-floor"
     for name, label in FLOORS.items():
-        output = subprocess.run([arguments.program, name], capture_output=True, text=True, check=True).stdout
+        output = subprocess.run([floor, name], capture_output=True, text=True, check=True).stdout
         median, least = map(float, output.split())
-        floors[name] = add(label, median, least, instructions([arguments.program, name], 2000) if count else None)
+        floors[name] = add(label, median, least, instructions([floor, name], 2000) if count else None)
+    if servers.has_nginx():
+        curl_contender(f"{arguments.programs}/sign-curl", count, add)
+    else:
+        skipped["libcurl"] = "there is no nginx to ask"
     found, missing = python_contenders()
     skipped |= missing
     for name, sign in found.items():

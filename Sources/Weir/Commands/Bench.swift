@@ -1,21 +1,24 @@
 /// `weir bench`: the microbenchmarks.
 enum Bench {
-    static let names = ["client", "fanout", "loop", "queue", "sign", "ts"]
+    static let names = ["client", "fanout", "loop", "pools", "queue", "sign", "store", "ts"]
 
     /// Runs what the arguments name, and returns the exit code.
     static func run(_ arguments: [String]) -> Int32 {
-        guard let name = arguments.first(where: { !$0.hasPrefix("-") }) else {
+        guard let index = arguments.firstIndex(where: { !$0.hasPrefix("-") }) else {
             Console.standard.error("weir bench: which one? There are: \(names.joined(separator: ", "))")
             return Program.wrongUsage
         }
+        let name = arguments[index]
         var rest = arguments
-        rest.removeAll { $0 == name }
+        rest.remove(at: index)
         switch name {
         case "client": return BenchClient.run(rest)
         case "fanout": return BenchFanout.run(rest)
         case "loop": return BenchLoop.run(rest)
+        case "pools": return BenchPools.run(rest)
         case "queue": return BenchQueue.run(rest)
         case "sign": return BenchSign.run(rest)
+        case "store": return BenchStore.run(rest)
         case "ts": return BenchTS.run(rest)
         case FanoutDrain.name: return FanoutDrain.run(Array(arguments.dropFirst()))
         default:

@@ -25,9 +25,9 @@ enum BenchClient {
     static let parallelMax = 1000
 
     static let options: [Command.Option] = [
-        .init(name: "url", value: "URL", about: "client: what to get"),
-        .init(name: "requests", value: "N", about: "client: how often (10000)"),
-        .init(name: "parallel", value: "N", about: "client: how many at once (50)"),
+        .init(name: "url", value: "URL", about: "client: what to get; store, pools: where the objects are"),
+        .init(name: "requests", value: "N", about: "client, store, pools: how often (10000, 1000, 250)"),
+        .init(name: "parallel", value: "N", about: "client, store, pools: how many at once (50, 50, 200)"),
     ]
 
     static func run(_ arguments: [String]) -> Int32 {
@@ -118,7 +118,7 @@ enum BenchClient {
         var description: String { "the answer was \(status)" }
     }
 
-    private static func threadSeconds() -> Double {
+    static func threadSeconds() -> Double {
         var time = timespec()
         clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time)
         return Double(time.tv_sec) + Double(time.tv_nsec) / 1e9

@@ -77,6 +77,9 @@ public final class R2Store: ObjectStore {
 
     // MARK: Requests
 
+    /// Bytes of a body that are hashed for its signature, at most: more would hold up the loop for longer than sending takes.
+    static let hashedLimit = 64 << 10
+
     /// A request of the store's: a method, an object or the bucket, parameters and fields.
     struct Call {
         var method: Method
@@ -124,7 +127,7 @@ public final class R2Store: ObjectStore {
         root: String? = nil, isTransient: (R2Trouble) -> Bool = { $0.isTransient }
     ) async throws(ObjectError) -> R2Answer {
         var call = call
-        call.payload = .of(bytes)
+        call.payload = bytes.count <= R2Store.hashedLimit ? .of(bytes) : .unsigned
         return try await retrying(operation, call.key, isTransient: isTransient) { () throws(R2Trouble) in
             let answer = try await self.answer(to: self.request(call, hasBody ? .bytes(bytes) : .none), limit: limit)
             guard let root, answer.elements?.root != root else { return answer }
@@ -133,7 +136,10 @@ public final class R2Store: ObjectStore {
     }
 
     /// Sends it, and takes the whole answer; one of 300 or above is thrown.
-    func answer(to request: ClientRequest, limit: Int = R2Answer.limit) async throws(R2Trouble) -> R2Answer {
+    /// Without `fields` those of a right answer are not read, which takes as long as a signature.
+    func answer(
+        to request: ClientRequest, limit: Int = R2Answer.limit, fields: Bool = true
+    ) async throws(R2Trouble) -> R2Answer {
         let response: ClientResponse
         do throws(ClientError) { response = try await pool.send(request) } catch { throw R2Trouble(error) }
         guard (200..<300).contains(response.status) else {
@@ -144,7 +150,7 @@ public final class R2Store: ObjectStore {
         }
         do throws(ClientError) {
             let body = try await response.collect(limit: limit)
-            return R2Answer(status: response.status, fields: response.fields, body: body)
+            return R2Answer(status: response.status, fields: fields ? response.fields : Fields(), body: body)
         } catch {
             throw R2Trouble(error)
         }
@@ -197,7 +203,8 @@ public final class R2Store: ObjectStore {
         var call = Call(.get, key)
         if let range { call.fields["Range"] = range.field }
         return try await retrying("get", key) { () throws(R2Trouble) in
-            let answer = try await self.answer(to: self.request(call, .none), limit: limit)
+            let answer = try await self.answer(
+                to: self.request(call, .none), limit: limit, fields: range != nil)
             if let range, R2Answer.info(key, answer.fields, status: answer.status, asked: range) == nil {
                 throw R2Trouble(ObjectError(.malformed, "the answer is not of \(range.field)"), isTransient: false)
             }
