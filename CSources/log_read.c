@@ -25,6 +25,7 @@ typedef struct weir__read {
   uint8_t *buffer;   /* for what is next */
   uint64_t position; /* of it */
   uint64_t left;     /* bytes to be read from files */
+  size_t step;       /* of them, at once: the pool sees no segment change */
   int64_t result;
   uint32_t count; /* segments held */
   uint32_t at;    /* of them, being read */
@@ -44,7 +45,7 @@ static size_t step_of(const weir__read_t *read) {
 static int64_t read_step(weir__operation_t *operation) {
   const weir__read_t *read = (weir__read_t *)operation;
   return weir__segment_read(read->segments[read->at], read->position,
-                            read->buffer, step_of(read));
+                            read->buffer, read->step);
 }
 
 static void on_step(weir__operation_t *operation) {
@@ -57,6 +58,7 @@ static void on_step(weir__operation_t *operation) {
     if (read->position == segment->base + segment->size)
       weir__segment_release(read->segments[read->at++]);
     if (read->left > 0 && !read->is_behind) {
+      read->step = step_of(read);
       weir__disk_queue(read->disk, WEIR__LANE_READ, operation);
       return;
     }
@@ -149,6 +151,7 @@ int weir_log_read(weir_log_t *log, uint64_t position, void *buffer,
   if (read->left > 0) {
     hold_segments(read, files);
     weir__link_append(&read->disk->copies, &read->all);
+    read->step = step_of(read);
     weir__disk_queue(read->disk, WEIR__LANE_READ, &read->operation);
   } else {
     weir__disk_soon(read->disk, &read->operation);
