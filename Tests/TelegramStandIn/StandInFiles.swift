@@ -54,8 +54,9 @@ struct StandInFiles {
 
 extension StandInFiles {
     /// The members of a message that hold a file, and the identifier to send it by.
+    /// - Parameter known: what it was sent by, which it keeps; of a photo the largest size alone comes back then.
     mutating func members(
-        _ kind: String, _ file: File, _ options: StandInOptions
+        _ kind: String, _ file: File, _ options: StandInOptions, known: String?
     ) -> (members: [(String, JSON)], id: String) {
         func object(_ id: String, _ size: String = "", _ more: [(String, JSON)] = []) -> JSON {
             var members: [(String, JSON)] = [("file_id", .string(id))]
@@ -71,14 +72,15 @@ extension StandInFiles {
         if kind == "photo" {
             var sizes: [JSON] = []
             var last = ""
-            for (size, width, height) in [("s", 90, 60), ("m", 320, 213), ("x", 800, 533), ("y", 1280, 853)] {
-                last = add(file)
+            let all = [("s", 90, 60), ("m", 320, 213), ("x", 800, 533), ("y", 1280, 853)]
+            for (size, width, height) in known == nil ? all[...] : all.suffix(1) {
+                last = known ?? add(file)
                 sizes.append(
                     object(last, size, [("width", .integer(Int64(width))), ("height", .integer(Int64(height)))]))
             }
             return ([("photo", .array(options.reversesPhotoSizes ? sizes.reversed() : sizes))], last)
         }
-        let id = add(file)
+        let id = known ?? add(file)
         let moving: [(String, JSON)] = [("duration", 12), ("width", 640), ("height", 360)]
         switch kind {
         case "animation":

@@ -24,8 +24,7 @@ extension TelegramStandIn {
             ("message_id", .integer(message)), ("date", .integer(Int64(clock.now / 1_000_000_000))),
             ("chat", .object([("id", .integer(number)), ("type", number < 0 ? "supergroup" : "private")])),
         ]
-        let (held, id) = files.members(stored, file, options)
-        // By its identifier it is sent as what it is, and keeps it; a new one is given out for any other.
+        let (held, id) = files.members(stored, file, options, known: call.fileID)
         if call.fileID == nil { call.fileID = id }
         members += held
         if let caption = call.caption { members.append(("caption", .string(caption))) }
