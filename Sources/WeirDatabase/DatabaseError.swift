@@ -38,13 +38,18 @@ public struct DatabaseError: Error, Sendable, Hashable, CustomStringConvertible 
     public let code: String?
     /// A sentence without a full stop. Never a password.
     public let message: String
+    /// Of `.url`: what would have been right.
+    public let expected: String?
     /// A write was on its way when the connection broke: it may have been done, or not.
     public let outcomeIsUnknown: Bool
 
-    init(_ kind: Kind, code: String? = nil, outcomeIsUnknown: Bool = false, _ message: String) {
+    init(
+        _ kind: Kind, code: String? = nil, outcomeIsUnknown: Bool = false, _ message: String, expected: String? = nil
+    ) {
         self.kind = kind
         self.code = code
         self.message = message
+        self.expected = expected
         self.outcomeIsUnknown = outcomeIsUnknown
     }
 
@@ -65,7 +70,6 @@ public struct DatabaseError: Error, Sendable, Hashable, CustomStringConvertible 
     }
 
     public var description: String {
-        guard let code else { return message }
-        return "\(message) (\(code))"
+        message + (expected.map { "; expected \($0)" } ?? "") + (code.map { " (\($0))" } ?? "")
     }
 }

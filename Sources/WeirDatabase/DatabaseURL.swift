@@ -29,11 +29,14 @@ public struct DatabaseURL: Sendable, Hashable, CustomStringConvertible {
         self.place = place
     }
 
-    private static let expected = "expected sqlite, sqlite:PATH or postgres://USER@HOST/DATABASE"
+    /// What the configuration may say, for people.
+    public static let expected = "sqlite, sqlite:PATH or postgres://USER@HOST/DATABASE"
 
     /// Throws `.url`: what is wrong, and what was expected; without the password.
     public init(parsing text: String) throws(DatabaseError) {
-        guard !text.utf8.contains(0) else { throw DatabaseError(.url, "a NUL byte; \(DatabaseURL.expected)") }
+        guard !text.utf8.contains(0) else {
+            throw DatabaseError(.url, "holds a NUL byte", expected: DatabaseURL.expected)
+        }
         if text.hasPrefix("postgres://") || text.hasPrefix("postgresql://") {
             #if PostgreSQL
                 _ = try PostgreSQLParameters.parse(text)
@@ -44,7 +47,7 @@ public struct DatabaseURL: Sendable, Hashable, CustomStringConvertible {
         guard text == "sqlite" || text.hasPrefix("sqlite:") || text.hasPrefix("sqlite?") else {
             // What stands before a colon may be shown, what follows may be a password.
             let scheme = text.prefix { $0 != ":" && $0 != "@" && $0 != "/" }.prefix(32)
-            throw DatabaseError(.url, "unknown database \"\(scheme)\"; \(DatabaseURL.expected)")
+            throw DatabaseError(.url, "unknown database \"\(scheme)\"", expected: DatabaseURL.expected)
         }
         var rest = text.dropFirst("sqlite".count)
         var synchronous = Synchronous.full
@@ -52,7 +55,7 @@ public struct DatabaseURL: Sendable, Hashable, CustomStringConvertible {
             synchronous = try DatabaseURL.synchronous(rest[rest.index(after: mark)...])
             rest = rest[..<mark]
         }
-        guard rest != ":" else { throw DatabaseError(.url, "sqlite: without a path; \(DatabaseURL.expected)") }
+        guard rest != ":" else { throw DatabaseError(.url, "sqlite: without a path", expected: DatabaseURL.expected) }
         place = .sqlite(path: rest.isEmpty ? nil : String(rest.dropFirst()), synchronous: synchronous)
     }
 
@@ -62,11 +65,11 @@ public struct DatabaseURL: Sendable, Hashable, CustomStringConvertible {
             let parts = parameter.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
             guard parts[0] == "synchronous" else {
                 throw DatabaseError(
-                    .url, "sqlite: unknown parameter \"\(parts[0])\"; expected synchronous=full or normal")
+                    .url, "sqlite: unknown parameter \"\(parts[0])\"", expected: "synchronous=full or normal")
             }
             guard parts.count == 2, let value = Synchronous(rawValue: String(parts[1])) else {
                 throw DatabaseError(
-                    .url, "sqlite: synchronous is \"\(parts.dropFirst().first ?? "")\"; expected full or normal")
+                    .url, "sqlite: synchronous is \"\(parts.dropFirst().first ?? "")\"", expected: "full or normal")
             }
             synchronous = value
         }

@@ -21,7 +21,7 @@ struct DatabaseURLTests {
         let url = try DatabaseURL(parsing: text)
         #expect(url.place == .postgresql(text))
         #expect(url.description == "\(scheme)://weir@db.example:5433/weir")
-        #expect(url.file(in: "/data") == nil)
+        #expect(url.file(in: "/data").isAbsent)
         #expect(try DatabaseURL(parsing: "\(scheme)://h/d").description == "\(scheme)://h/d")
     }
 

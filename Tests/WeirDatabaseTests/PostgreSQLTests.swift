@@ -85,7 +85,7 @@ struct PostgreSQLTests {
             let schema = PostgreSQLTests.schema(of: url)
             #expect(try await server.execute("SELECT count(*)::text FROM \(schema).weir_schema") == ["1"])
             try await server.execute("UPDATE \(schema).weir_schema SET version = 99")
-            let refusal = await kind { _ = try await PostgreSQLTests.open(url) }
+            let refusal = try await kind { _ = try await PostgreSQLTests.open(url) }
             #expect(refusal == .newerSchema)
         }
     }
@@ -124,7 +124,7 @@ struct PostgreSQLTests {
                 "SELECT pg_terminate_backend(pid)::text FROM pg_stat_activity WHERE \(waiting)")
             #expect(cut == ["true", "true"])
             let told = try #require(await writing.value)
-            #expect(told.kind == .unavailable && told.outcomeIsUnknown && told.code == "SQLSTATE 57P01")
+            #expect(told.kind == .unavailable && told.outcomeIsUnknown && told.code.holds("SQLSTATE 57P01"))
             _ = try await holder.run(statement("commit", "COMMIT"), within: 120)
             holder.finish()
             let entry = try #require(try await reading.value)
@@ -151,7 +151,7 @@ struct PostgreSQLTests {
             #expect(try await database.settle(jobs.map { ($0.lease, .ready(Sample.file(1))) }).count == 10)
 
             try server.stop()
-            let down = await kind { _ = try await database.counts() }
+            let down = try await kind { _ = try await database.counts() }
             #expect(down == .unavailable)
             guard case .failing(let reason) = database.state else {
                 Issue.record("the state is \(database.state)")
@@ -192,12 +192,12 @@ struct PostgreSQLTests {
                 let waiting = "locktype = 'advisory' AND objid = 4711 AND NOT granted"
                 return try await server.execute("SELECT count(*)::text FROM pg_locks WHERE \(waiting)") == ["2"]
             }
-            let refused = await kind { _ = try await pool.run([sleep()]) }
+            let refused = try await kind { _ = try await pool.run([sleep()]) }
             #expect(refused == .overloaded)
             holder.finish()
             for task in running { #expect(try await task.value == 2) }
             await pool.close()
-            let closed = await kind { _ = try await pool.run([sleep()]) }
+            let closed = try await kind { _ = try await pool.run([sleep()]) }
             #expect(closed == .closed)
         }
     }
@@ -205,15 +205,18 @@ struct PostgreSQLTests {
     @Test("a statement that takes too long is ended by the server, and the connection stays")
     func statementTimeout() throws {
         try LoopActor.runInTurn {
-            let parameters = try PostgreSQLParameters(url: try PostgreSQLServer.shared().url, statementTimeout: 0.05)
+            let parameters = try PostgreSQLParameters(url: try PostgreSQLServer.shared().url, statementTimeout: 1)
             let connection = try await PostgreSQLConnection.connect(parameters, within: 120)
-            let long = await kind {
+            let long = try await kind {
                 _ = try await connection.run([PostgreSQLQuery("long", "SELECT pg_sleep(1000)")()], within: 300)
             }
             #expect(long == .timeout)
             #expect(!connection.isBroken)
-            let rows = try await connection.run([PostgreSQLQuery("short", "SELECT 'still there'")()], within: 120)
-            #expect(rows.first?.first?.text(0) == "still there")
+            // (On a busy machine a short one may take a second too.)
+            try await PostgreSQLTests.eventually {
+                let rows = try await connection.run([PostgreSQLQuery("short", "SELECT 'still there'")()], within: 120)
+                return rows.first?.first?.text(0) == "still there"
+            }
             connection.finish()
         }
     }
@@ -232,10 +235,10 @@ struct PostgreSQLTests {
                 Issue.record("a key twice")
             } catch {
                 let error = try #require(error as? DatabaseError)
-                #expect(error.kind == .refused && error.code == "SQLSTATE 23505" && !error.outcomeIsUnknown)
+                #expect(error.kind == .refused && error.code.holds("SQLSTATE 23505") && !error.outcomeIsUnknown)
             }
             let state = try await database.limiterState(bot: "once")
-            #expect(state == nil)
+            #expect(state.isAbsent)
             connection.finish()
             await database.close()
         }

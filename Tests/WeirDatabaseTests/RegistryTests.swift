@@ -19,9 +19,9 @@ struct RegistryTests {
             #expect(entry.attempts == 0 && entry.fence == 0)
             let empty = [entry.worker, entry.lastError, entry.file?.id].compactMap(\.self)
             #expect(empty.isEmpty)
-            #expect(try await database.readyFile(medium.key) == nil)
+            #expect(try await database.readyFile(medium.key).isAbsent)
             let absent = try await database.entry(Sample.key(7, kind: .photo))
-            #expect(absent == nil)
+            #expect(absent.isAbsent)
         }
     }
 
@@ -84,7 +84,7 @@ struct RegistryTests {
 
             let ofBot = try await database.list(MediaQuery(bot: "shop", limit: 100))
             #expect(ofBot.entries.map(\.medium.key) == keys.filter { $0.bot == "shop" })
-            #expect(ofBot.next == nil)
+            #expect(ofBot.next.isAbsent)
             #expect(try await database.list(MediaQuery(status: .failed)).entries.isEmpty)
 
             let failing = try await database.claim(JobSelection(limit: 3), lease: 3600, worker: "w")
@@ -115,7 +115,7 @@ struct RegistryTests {
             let second = try #require(try await database.remove(Sample.key(1, kind: .document)))
             #expect(second == Removal(medium: Sample.medium(1, kind: .document), objectIsUnused: true))
             let third = try await database.remove(Sample.key(1, kind: .document))
-            #expect(third == nil)
+            #expect(third.isAbsent)
             #expect(try await database.counts() == JobCounts())
         }
     }
@@ -131,7 +131,7 @@ struct RegistryTests {
             #expect(again.outcome == .added && again.entry.id > job.entry.id)
             _ = try await RegistryTests.claimOne(database)
             #expect(try await database.settle([(job.lease, .ready(Sample.file(1)))]) == [false])
-            #expect(try await database.readyFile(medium.key) == nil)
+            #expect(try await database.readyFile(medium.key).isAbsent)
         }
     }
 
@@ -143,19 +143,19 @@ struct RegistryTests {
             let job = try #require(try await RegistryTests.claimOne(database))
             let weak = CachedFile(id: "AgAC\"\\{},'", uniqueID: nil, isWeak: true)
             _ = try await database.settle([(job.lease, .ready(weak))])
-            #expect(try await database.readyFile(medium.key) == weak)
+            #expect(try await database.readyFile(medium.key).holds(weak))
 
             #expect(try await database.refuse("another", of: medium.key, priority: Sample.priority(200)) == false)
             #expect(try await database.refuse(weak.id, of: medium.key, priority: Sample.priority(200)))
             #expect(try await database.refuse(weak.id, of: medium.key, priority: Sample.priority(200)) == false)
-            #expect(try await database.readyFile(medium.key) == nil)
+            #expect(try await database.readyFile(medium.key).isAbsent)
             let entry = try #require(try await database.entry(medium.key))
             #expect(entry.status == .warming && entry.phase == .queued && entry.priority.score == 200)
             #expect(entry.attempts == 0)
 
             let next = try #require(try await RegistryTests.claimOne(database))
             _ = try await database.settle([(next.lease, .ready(Sample.file(2)))])
-            #expect(try await database.readyFile(medium.key) == Sample.file(2))
+            #expect(try await database.readyFile(medium.key).holds(Sample.file(2)))
         }
     }
 
@@ -165,7 +165,7 @@ struct RegistryTests {
             for number in 1...3 {
                 _ = try await database.add(Sample.medium(number), priority: Sample.priority(100))
             }
-            let refused = await kind {
+            let refused = try await kind {
                 _ = try await database.add(Sample.medium(4), priority: Sample.priority(100))
             }
             #expect(refused == .backlogFull)
@@ -173,7 +173,7 @@ struct RegistryTests {
             let counts = try await database.counts()
             #expect(counts.queued == 3 && counts.warming == 3)
             let absent = try await database.entry(Sample.key(4))
-            #expect(absent == nil)
+            #expect(absent.isAbsent)
 
             let job = try #require(try await RegistryTests.claimOne(database))
             _ = try await database.settle([(job.lease, .ready(Sample.file(1)))])
@@ -198,12 +198,12 @@ struct RegistryTests {
                 medium(object: ""), medium(bytes: -1), medium(name: String(repeating: "n", count: 1025)),
             ]
             for medium in wrong {
-                let refused = await kind { _ = try await database.add(medium, priority: Sample.priority(1)) }
+                let refused = try await kind { _ = try await database.add(medium, priority: Sample.priority(1)) }
                 #expect(refused == .argument, "\(medium)")
             }
             #expect(try await database.add(medium(), priority: Sample.priority(1)).outcome == .added)
             let job = try #require(try await RegistryTests.claimOne(database))
-            let nul = await kind {
+            let nul = try await kind {
                 _ = try await database.settle([(job.lease, .ready(CachedFile(id: "a\0b", uniqueID: nil)))])
             }
             #expect(nul == .argument)
@@ -219,15 +219,15 @@ struct RegistryTests {
     func limiter(_ backend: Backend) throws {
         try DatabaseUnderTest.run(backend) { database, test in
             let none = try await database.limiterState(bot: "shop")
-            #expect(none == nil)
+            #expect(none.isAbsent)
             let bytes = (0...255).map { UInt8($0) }
             try await database.saveLimiterState(bytes, bot: "shop")
             try await database.saveLimiterState([], bot: "other")
-            #expect(try await database.limiterState(bot: "shop") == bytes)
+            #expect(try await database.limiterState(bot: "shop").holds(bytes))
             try await database.saveLimiterState([1], bot: "shop")
-            #expect(try await database.limiterState(bot: "shop") == [1])
-            #expect(try await database.limiterState(bot: "other") == [])
-            let tooLong = await kind {
+            #expect(try await database.limiterState(bot: "shop").holds([1]))
+            #expect(try await database.limiterState(bot: "other").holds([]))
+            let tooLong = try await kind {
                 try await database.saveLimiterState(
                     [UInt8](repeating: 0, count: LimiterStateLimits.bytes + 1), bot: "shop")
             }
@@ -245,7 +245,7 @@ struct RegistryTests {
             _ = try await database.settle([(job.lease, .ready(Sample.file(1)))])
             let before = try await database.list(MediaQuery()).entries
             await database.close()
-            let afterClosing = await kind { _ = try await database.list(MediaQuery()) }
+            let afterClosing = try await kind { _ = try await database.list(MediaQuery()) }
             #expect(afterClosing == .closed)
 
             let again = try await test.open()

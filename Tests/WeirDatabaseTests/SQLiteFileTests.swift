@@ -26,7 +26,7 @@ struct SQLiteFileTests {
         try LoopActor.runInTurn {
             let path = folder("weir.db")
             let first = try await SQLiteFileTests.open(path)
-            let second = await kind { _ = try await SQLiteFileTests.open(path) }
+            let second = try await kind { _ = try await SQLiteFileTests.open(path) }
             #expect(second == .locked)
             await first.close()
             let third = try await SQLiteFileTests.open(path)
@@ -69,7 +69,7 @@ struct SQLiteFileTests {
         #expect(try SQLiteFileTests.ask(backup, "PRAGMA user_version") == ["1"])
         // The older Weir finds a newer schema.
         try LoopActor.runInTurn {
-            let refusal = await kind { _ = try await SQLiteFileTests.open(path) }
+            let refusal = try await kind { _ = try await SQLiteFileTests.open(path) }
             #expect(refusal == .newerSchema)
         }
         #expect(try SQLiteFileTests.ask(path, "PRAGMA user_version") == ["2"])
@@ -84,7 +84,7 @@ struct SQLiteFileTests {
             _ = try await old.add(Sample.medium(1), priority: Sample.priority(1))
             await old.close()
             let broken = SQLiteSchema.versions + [SQLiteFileTests.added, "CREATE TABLE media_cache (id INTEGER)"]
-            let failure = await kind { _ = try await SQLiteFileTests.open(path, versions: broken) }
+            let failure = try await kind { _ = try await SQLiteFileTests.open(path, versions: broken) }
             #expect(failure == .refused)
             let again = try await SQLiteFileTests.open(path)
             #expect(try await again.counts().queued == 1)
@@ -113,7 +113,7 @@ struct SQLiteFileTests {
         close(descriptor)
         try LoopActor.runInTurn {
             let versions = SQLiteSchema.versions + [SQLiteFileTests.added]
-            let refusal = await kind { _ = try await SQLiteFileTests.open(path, versions: versions) }
+            let refusal = try await kind { _ = try await SQLiteFileTests.open(path, versions: versions) }
             #expect(refusal == .damaged)
         }
         #expect(access(SQLiteFile.backupPath(path, version: 1), F_OK) != 0)
@@ -128,11 +128,11 @@ struct SQLiteFileTests {
         try #require(write(text, bytes, bytes.count) == bytes.count)
         close(text)
         try LoopActor.runInTurn {
-            let other = await kind { _ = try await SQLiteFileTests.open(folder("other.db")) }
+            let other = try await kind { _ = try await SQLiteFileTests.open(folder("other.db")) }
             #expect(other == .refused)
-            let noDatabase = await kind { _ = try await SQLiteFileTests.open(folder("text.db")) }
+            let noDatabase = try await kind { _ = try await SQLiteFileTests.open(folder("text.db")) }
             #expect(noDatabase == .damaged)
-            let nowhere = await kind { _ = try await SQLiteFileTests.open(folder("none/weir.db")) }
+            let nowhere = try await kind { _ = try await SQLiteFileTests.open(folder("none/weir.db")) }
             #expect(nowhere == .file)
         }
         #expect(try SQLiteFileTests.ask(folder("other.db"), "SELECT count(*) FROM sqlite_schema") == ["1"])
@@ -163,17 +163,19 @@ struct SQLiteFileTests {
         let path = folder("weir.db")
         try LoopActor.runInTurn {
             let database = try await SQLiteFileTests.open(path)
-            // While the file is locked by another program everything waits, and becomes one group.
-            let other = try SQLiteConnection(path: path, readOnly: false)
-            try other.execute("BEGIN IMMEDIATE")
+            // While the writer is busy everything waits, and becomes one group.
+            let gate = Gate()
+            let holding = spawn { @LoopActor () async throws -> Void in
+                try await database.write { (_) throws(DatabaseError) in gate.wait() }
+            }
             let adding = (1...9).map { number in
                 spawn { @LoopActor () async throws -> Bool in
                     _ = try await database.add(Sample.medium(number), priority: Sample.priority(1))
                     return true
                 }
             }
-            let wrong = spawn { @LoopActor () async -> DatabaseError.Kind? in
-                await kind {
+            let wrong = spawn { @LoopActor () async throws -> DatabaseError.Kind in
+                try await kind {
                     // A key twice in one request: the first row must not stay.
                     try await database.write { (connection) throws(DatabaseError) in
                         try connection.execute("INSERT INTO limiter_state VALUES ('once', x'', 0)")
@@ -182,13 +184,30 @@ struct SQLiteFileTests {
                 }
             }
             await LoopActor.settle()
-            try other.execute("COMMIT")
+            gate.open()
+            try await holding.value
             for task in adding { #expect(try await task.value) }
-            #expect(await wrong.value == .refused)
+            #expect(try await wrong.value == .refused)
             #expect(try await database.counts().queued == 9)
             let state = try await database.limiterState(bot: "once")
-            #expect(state == nil)
+            #expect(state.isAbsent)
             await database.close()
         }
     }
+}
+
+/// Holds a thread until it is opened.
+private final class Gate: @unchecked Sendable {
+    private let semaphore = UnsafeMutablePointer<sem_t>.allocate(capacity: 1)
+
+    init() { sem_init(semaphore, 0, 0) }
+
+    deinit {
+        sem_destroy(semaphore)
+        semaphore.deallocate()
+    }
+
+    func wait() { while sem_wait(semaphore) != 0 && errno == EINTR {} }
+
+    func open() { sem_post(semaphore) }
 }

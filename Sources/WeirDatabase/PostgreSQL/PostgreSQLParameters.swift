@@ -51,7 +51,8 @@
 
         private static func refusal(_ url: String, _ reason: String) -> DatabaseError {
             DatabaseError(
-                .url, "\(DatabaseURL.redacted(url)): \(reason); expected postgres://USER@HOST:PORT/DATABASE?sslmode=…")
+                .url, "\(DatabaseURL.redacted(url)): \(reason)",
+                expected: "postgres://USER@HOST:PORT/DATABASE?sslmode=…")
         }
 
         /// With the addresses of its hosts, looked up on the pool: libpq would look them up on the loop.
