@@ -76,6 +76,6 @@ struct StandInCalls {
     func after(_ number: Int, limit: Int) -> [StandInCall] {
         let first = max(number, count - calls.count)
         guard first < count, limit > 0 else { return [] }
-        return (first..<min(count, first + limit)).map { calls[$0 % StandInCalls.limit] }
+        return (first..<(first + min(limit, count - first))).map { calls[$0 % StandInCalls.limit] }
     }
 }

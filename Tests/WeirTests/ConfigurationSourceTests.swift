@@ -1,8 +1,10 @@
 import Glibc
 import Testing
+import WeirDatabase
 import WeirHTTP
 import WeirLive
 import WeirLoop
+import WeirMedia
 
 @testable import Weir
 
@@ -59,6 +61,31 @@ import WeirLoop
             "https://media.example.com", { $0.storage.publicBaseURL == "https://media.example.com" }
         ),
         "WEIR_STORAGE_CONNECTIONS": ("7", { $0.storage.connections == 7 }),
+        "WEIR_MEDIA_MAX_BYTES": ("1MB", { $0.mediaLimit == 1_000_000 }),
+        "WEIR_PREWARM_CONCURRENCY": ("7", { $0.prewarm.concurrency == 7 }),
+        "WEIR_PREWARM_INTERVAL_MS": ("777", { $0.prewarm.intervalMilliseconds == 777 }),
+        "WEIR_PREWARM_QUEUE": ("7", { $0.prewarm.queue == 7 }),
+        "WEIR_PREWARM_BACKLOG": ("7", { $0.prewarm.backlog == 7 }),
+        "WEIR_PREWARM_RETRIES": ("7", { $0.prewarm.retry.attempts == 7 }),
+        "WEIR_PREWARM_LEASE": ("7", { $0.prewarm.lease == 7 }),
+        "WEIR_PREWARM_RETRY_WEAK_ID": ("7", { $0.prewarm.weakRetries == 7 }),
+        "WEIR_PREWARM_AGING_CAP": ("7", { $0.prewarm.agingCap == 7 }),
+        "WEIR_PREWARM_SMALL_BYTES": ("7", { $0.prewarm.smallBytes == 7 }),
+        "WEIR_PREWARM_PRIORITY_BASE": ("7", { $0.prewarm.priority.base == 7 }),
+        "WEIR_PREWARM_PRIORITY_FRESH": ("7", { $0.prewarm.priority.age.below == 7 }),
+        "WEIR_PREWARM_PRIORITY_FRESH_POINTS": ("7", { $0.prewarm.priority.age.points == 7 }),
+        "WEIR_PREWARM_DOWNLOAD_CACHE_TTL": ("7", { $0.prewarm.downloadCache.ttl == 7 }),
+        "WEIR_PREWARM_DOWNLOAD_CACHE_ENTRIES": ("7", { $0.prewarm.downloadCache.entries == 7 }),
+        "WEIR_PREWARM_DOWNLOAD_CACHE_BYTES": ("7", { $0.prewarm.downloadCache.bytes == 7 }),
+        "WEIR_TELEGRAM_API": ("https://b.example", { $0.telegram.api == "https://b.example" }),
+        "WEIR_TELEGRAM_LIMITS_CHAT": ("7", { $0.telegram.chatLimit == 7 }),
+        "WEIR_TELEGRAM_LIMITS_GROUP": ("7", { $0.telegram.groupLimit == 7 }),
+        "WEIR_TELEGRAM_LIMITS_BOT": ("7", { $0.telegram.botLimit == 7 }),
+        "WEIR_PREWARM_PRIORITY_PHOTO": ("7", { $0.prewarm.priority.kinds[.photo] ?? 0 == 7 }),
+        "WEIR_PREWARM_PRIORITY_VIDEO": ("7", { $0.prewarm.priority.kinds[.video] ?? 0 == 7 }),
+        "WEIR_PREWARM_PRIORITY_AUDIO": ("7", { $0.prewarm.priority.kinds[.audio] ?? 0 == 7 }),
+        "WEIR_PREWARM_PRIORITY_DOCUMENT": ("7", { $0.prewarm.priority.kinds[.document] ?? 0 == 7 }),
+        "WEIR_PREWARM_PRIORITY_ANIMATION": ("7", { $0.prewarm.priority.kinds[.animation] ?? 0 == 7 }),
     ]
 
     /// Read from variables alone, before secrets are looked for.

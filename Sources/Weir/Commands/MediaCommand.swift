@@ -13,10 +13,10 @@ enum MediaCommand {
     static let options: [Command.Option] = [
         .init(name: "config", value: "FILE", about: "The daemon's configuration, YAML or JSON (WEIR_CONFIG)"),
         .init(name: "data", value: "DIR", about: "The daemon's directory (./weir-data)"),
-        .init(name: "server", value: "URL", about: "Where it listens, if not at the first address of `listen`"),
+        .init(name: "server", value: "URL", about: "Where it listens (the first address of listen)"),
         .init(name: "bot", value: "SLUG", about: "Whose media; not needed when there is one bot"),
         .init(
-            name: "kind", value: "KIND", about: "photo, video, audio, document or animation; add: by the file's name"),
+            name: "kind", value: "KIND", about: "photo, video, audio, document, animation"),
     ]
 
     static let command = Command(

@@ -43,9 +43,14 @@ extension ConfigurationTable where Target == Configuration {
                 "prewarm.small_bytes", .bytes(0...(1 << 30)), \.prewarm.smallBytes,
                 "Media with fewer bytes are small: of two slots and more, one is kept for them"),
             key("prewarm.priority.base", .integer(0...255), \.prewarm.priority.base, "What every job has"),
-            key(
-                "prewarm.priority.sizes", .list(of: .sizePoints, noun: "list of sizes", expected: sizes, alone: false),
-                \.prewarm.priority.sizes, "Points for size; the first that holds counts"),
+            ConfigurationKey(
+                "prewarm.priority.sizes", noun: "list of sizes", expected: sizes, standard: "as in the example",
+                "Points for size; the first that holds counts"
+            ) { node, path, reader, configuration in
+                let type = ConfigurationType<[PriorityTable.Size]>.list(
+                    of: .sizePoints, noun: "list of sizes", expected: sizes, alone: false)
+                if let sizes = reader.value(of: node, type, at: path) { configuration.prewarm.priority.sizes = sizes }
+            },
             key("prewarm.priority.photo", points, \.prewarm.priority.photo, "Points of a photo"),
             key("prewarm.priority.video", points, \.prewarm.priority.video, "Points of a video"),
             key("prewarm.priority.audio", points, \.prewarm.priority.audio, "Points of an audio file"),
