@@ -98,11 +98,21 @@ final class Recording: @unchecked Sendable {
         #expect(lines.count == 3)
         #expect(lines.first?.hasPrefix("weir 0.") == true)
         #expect(version.output.contains("libraries  libuv 1."))
+        var features: [String] = []
         #if YAML
-            #expect(version.output.contains("features   YAML\n") && version.output.contains(", libyaml 0."))
-        #else
-            #expect(version.output.contains("features   none\n") && !version.output.contains("libyaml"))
+            features.append("YAML")
+            #expect(version.output.contains(", libyaml 0."))
         #endif
+        #if SQLite
+            features.append("SQLite")
+            #expect(version.output.contains(", SQLite 3."))
+        #endif
+        #if PostgreSQL
+            features.append("PostgreSQL")
+            #expect(version.output.contains(", libpq "))
+        #endif
+        let named = features.isEmpty ? "none" : features.joined(separator: " ")
+        #expect(version.output.contains("features   \(named)\n"))
     }
 
     @Test func checkSaysWhoMayListen() throws {
@@ -176,7 +186,7 @@ final class Recording: @unchecked Sendable {
         #expect(check.code == 1 && check.errors.isEmpty)
         #expect(
             check.output == """
-                \(file):1:3: dta: unknown key; expected listen, data, shutdown, log, auth, http, tls, limits, cache, live, storage, media, prewarm or telegram; \
+                \(file):1:3: dta: unknown key; expected listen, data, shutdown, log, auth, http, tls, limits, cache, live, storage, database, media, prewarm or telegram; \
                 did you mean `data`?
                 \(file):2:20: log.level: "2" is unknown; expected debug, info, warning or error
                 \(file): 2 errors

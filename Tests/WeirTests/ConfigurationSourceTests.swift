@@ -61,6 +61,7 @@ import WeirMedia
             "https://media.example.com", { $0.storage.publicBaseURL == "https://media.example.com" }
         ),
         "WEIR_STORAGE_CONNECTIONS": ("7", { $0.storage.connections == 7 }),
+        "WEIR_DATABASE": ("sqlite:state.db", { $0.database.file(in: "/data") == "/data/state.db" }),
         "WEIR_MEDIA_MAX_BYTES": ("1MB", { $0.mediaLimit == 1_000_000 }),
         "WEIR_PREWARM_CONCURRENCY": ("7", { $0.prewarm.concurrency == 7 }),
         "WEIR_PREWARM_INTERVAL_MS": ("777", { $0.prewarm.intervalMilliseconds == 777 }),

@@ -1,5 +1,6 @@
 internal import CLibuv
 internal import CWeir
+internal import WeirDatabase
 internal import WeirHTTP
 internal import WeirLoop
 
@@ -23,11 +24,17 @@ enum Version {
 
     /// Package traits that are compiled in.
     static var features: [String] {
+        var features: [String] = []
         #if YAML
-            ["YAML"]
-        #else
-            []
+            features.append("YAML")
         #endif
+        #if SQLite
+            features.append("SQLite")
+        #endif
+        #if PostgreSQL
+            features.append("PostgreSQL")
+        #endif
+        return features
     }
 
     /// As they are linked now, not as they were when this was compiled.
@@ -40,6 +47,6 @@ enum Version {
         #if YAML
             libraries.append((name: "libyaml", version: YAMLReader.version))
         #endif
-        return libraries
+        return libraries + DatabaseLibraries.versions
     }
 }

@@ -23,7 +23,7 @@ struct ConfigurationChange: Sendable {
     private(set) var result: Configuration
 
     /// Keys that no running program can take on.
-    static let fixed: Set<String> = ["listen", "data", "cache.dir"]
+    static let fixed: Set<String> = ["listen", "data", "cache.dir", "database"]
     /// What the paths of others begin with.
     static let fixedGroups = ["storage.", "media.", "prewarm.", "telegram."]
 
@@ -32,6 +32,7 @@ struct ConfigurationChange: Sendable {
         result.server.addresses = former.server.addresses
         result.data = former.data
         result.storage = former.storage
+        result.database = former.database
         result.mediaLimit = former.mediaLimit
         result.prewarm = former.prewarm
         result.telegram = former.telegram

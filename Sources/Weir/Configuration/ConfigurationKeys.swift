@@ -98,7 +98,7 @@ extension ConfigurationTable where Target == Configuration {
                 ) { node, path, reader, configuration in
                     if let stations = reader.stations(node, at: path) { configuration.stations = stations }
                 },
-            ] + storageKeys + mediaKeys,
-            later: ["database", "downloads"])
+            ] + storageKeys + databaseKeys + mediaKeys,
+            later: ["downloads"])
     }()
 }
