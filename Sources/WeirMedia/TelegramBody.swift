@@ -20,6 +20,8 @@ public final class TelegramBody {
     }
 
     /// Returns when the bytes are on their way. Throws when the call is over, and when there are more than were announced.
+    // Inside the loops that call it, it crashes the optimiser of Swift 6.3.1.
+    @inline(never)
     public func write(_ bytes: [UInt8]) async throws {
         let total = written + UInt64(bytes.count)
         guard total <= length else { throw TelegramSourceError("it has more than the \(length) bytes that it should") }
@@ -52,29 +54,61 @@ public final class TelegramBody {
     }
 
     private func sendPipe(_ descriptor: Int32) async throws {
-        let poll = try Poll(descriptor: descriptor)
-        defer { poll.close() }
+        let pipe = try UploadPipe(descriptor)
+        defer { pipe.close() }
         while written < length {
-            let room = Int(min(UInt64(TelegramBody.pieceSize), length - written))
+            let piece = try await pipe.read(Int(min(UInt64(TelegramBody.pieceSize), length - written)))
+            if piece.isEmpty { return }
+            try await write(piece)
+        }
+    }
+}
+
+/// The reading end of a pipe or a socket that does not block.
+@LoopActor
+private struct UploadPipe {
+    private let descriptor: Int32
+    private let poll: Poll
+
+    init(_ descriptor: Int32) throws {
+        self.descriptor = descriptor
+        poll = try Poll(descriptor: descriptor)
+    }
+
+    func close() { poll.close() }
+
+    /// So many bytes or fewer, as soon as there are any, none at the end.
+    func read(_ count: Int) async throws -> [UInt8] {
+        while true {
+            if let piece = try present(count) { return piece }
+            if await !isReady() { throw CancellationError() }
+        }
+    }
+
+    /// What can be read at once; nil when nothing is there yet.
+    private func present(_ count: Int) throws(CoreError) -> [UInt8]? {
+        while true {
             var status = 0
-            let piece = [UInt8](unsafeUninitializedCapacity: room) { buffer, filled in
-                status = read(descriptor, buffer.baseAddress, room)
+            let piece = [UInt8](unsafeUninitializedCapacity: count) { buffer, filled in
+                status = Glibc.read(descriptor, buffer.baseAddress, count)
                 filled = max(0, status)
             }
-            if status > 0 {
-                try await write(piece)
-            } else if status == 0 {
-                return
-            } else if errno == EAGAIN {
-                let isReady = await withTaskCancellationHandler {
-                    await !poll.wait(for: .readable).isEmpty
-                } onCancel: {
-                    spawn { poll.close() }
-                }
-                if !isReady { throw CancellationError() }
-            } else if errno != EINTR {
-                throw CoreError(errno: errno)
+            if status >= 0 { return piece }
+            switch errno {
+            case EINTR: continue
+            case EAGAIN: return nil
+            case let other: throw CoreError(errno: other)
             }
+        }
+    }
+
+    /// Waits until there is something to read; false when the task was cancelled.
+    private func isReady() async -> Bool {
+        let poll = poll
+        return await withTaskCancellationHandler {
+            await !poll.wait(for: .readable).isEmpty
+        } onCancel: {
+            spawn { poll.close() }
         }
     }
 }
