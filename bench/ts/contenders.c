@@ -121,6 +121,10 @@ static void continuity(weir_ts_t *ts, uint16_t pid, uint8_t expected,
                        uint8_t found, uint64_t packet) {
   (void)ts, (void)pid, (void)expected, (void)found, (void)packet;
 }
+static void pid(weir_ts_t *ts, uint16_t number, uint8_t counter,
+                uint64_t packet) {
+  (void)ts, (void)number, (void)counter, (void)packet;
+}
 static void pcr(weir_ts_t *ts, const weir_ts_pcr_t *value) {
   (void)ts, (void)value;
 }
@@ -133,7 +137,15 @@ static void foreign(weir_ts_t *ts, weir_ts_foreign_t looks_like) {
 
 static const weir_ts_settings_t packets_only = {.on_packets = count_packets};
 static const weir_ts_settings_t every_event = {
-    count_packets, lock, loss, program, continuity, pcr, access_point, foreign,
+    .on_packets = count_packets,
+    .on_lock = lock,
+    .on_loss = loss,
+    .on_program = program,
+    .on_continuity = continuity,
+    .on_pid = pid,
+    .on_pcr = pcr,
+    .on_access = access_point,
+    .on_foreign = foreign,
 };
 
 /* Pushes everything; begins anew where it has searched long enough. */
