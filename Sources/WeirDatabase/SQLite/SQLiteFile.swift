@@ -27,7 +27,11 @@
 
         /// Lets another engine have the file. When no connection is open any more; twice is harmless.
         func unlock() {
-            if lock >= 0 { Glibc.close(lock) }
+            if lock >= 0 {
+                // A child that another thread starts has it too, until it has become another program.
+                _ = flock(lock, LOCK_UN)
+                Glibc.close(lock)
+            }
             lock = -1
         }
 
