@@ -136,7 +136,8 @@ struct MediaTests {
                 _ = try adding.waitForExit()
                 weir = try Restarted(data: data, configuration: configuration)
             }
-            let added = try Peer.run(MediaTests.words(weir.port, data, ["add", "--wait"] + files), within: 120)
+            let adding = MediaTests.words(weir.port, data, ["add", "--wait"] + files)
+            let added = try Peer.run(adding, within: 2 * Pace.patience)
             #expect(added.exit == .code(0), "\(added.errors)")
             let listed = try Peer.run(MediaTests.words(weir.port, data, ["ls", "--status", "ready"])).text
             #expect(listed.split(separator: "\n").count == count)
@@ -182,7 +183,7 @@ struct MediaTests {
     }
 
     static func weir(_ daemon: Daemon, _ words: [String]) throws -> Peer.Result {
-        try Peer.run(MediaTests.words(daemon.port, daemon.data, words), within: 120)
+        try Peer.run(MediaTests.words(daemon.port, daemon.data, words), within: 2 * Pace.patience)
     }
 
     /// All of them, page by page.

@@ -2,7 +2,9 @@ import Testing
 
 @Suite("Queues", .ownThread)
 struct QueueBenchTests {
-    @Test("are measured by weir bench queue, which checks that no job is lost")
+    @Test(
+        "are measured by weir bench queue, which checks that no job is lost",
+        .disabled(if: Pace.isSanitized, "takes minutes there; the core's tests are run"))
     func bench() throws {
         let result = try Peer.run([Daemon.program, "bench", "queue", "--json"], within: 4 * Pace.patience)
         #expect(result.exit == .code(0), "\(result.errors)")

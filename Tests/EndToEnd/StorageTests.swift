@@ -98,7 +98,7 @@ struct StorageTests {
             // The program as it is built for tests is large before it does anything.
             let idle = try #require(Int(try s3.weir(["object", "ls"], wrapper: ["python3", "-c", measure]).line))
             for words in [["object", "put", one, "large"], ["object", "get", "large", two]] {
-                let result = try s3.weir(words, wrapper: ["python3", "-c", measure], within: 300)
+                let result = try s3.weir(words, wrapper: ["python3", "-c", measure], within: 4 * Pace.patience)
                 #expect(result.exit == .code(0), "\(result.errors)")
                 let resident = try #require(Int(result.line))
                 let most = max(24 << 10, idle + (4 << 10))
@@ -113,7 +113,7 @@ struct StorageTests {
             defer { feeding.end() }
             let piped = try s3.weir(
                 ["object", "put", "-", "large"], ["WEIR_CACHE_DIR=\(scratch.path)/cache"], wrapper: wrapper,
-                within: 300)
+                within: 4 * Pace.patience)
             #expect(piped.exit == .code(0), "\(piped.errors)")
             let resident = try #require(Int(piped.line))
             if !Pace.isSanitized { #expect(resident <= max(24 << 10, idle + (4 << 10)), "\(resident) KiB") }

@@ -82,10 +82,9 @@ final class RawServer: @unchecked Sendable {
         let (accepted, ended) = (accepted, ended)
         onThread {
             while true {
-                let peer = accept(descriptor, nil, nil)
-                if peer < 0 { break }
                 // Children of other tests would keep it open, and its peer would not see its end.
-                _ = fcntl(peer, F_SETFD, FD_CLOEXEC)
+                let peer = accept4(descriptor, nil, nil, Int32(SOCK_CLOEXEC.rawValue))
+                if peer < 0 { break }
                 accepted.add(1)
                 onThread {
                     script(RawConnection(peer))
@@ -125,7 +124,7 @@ struct RawConnection: Sendable {
 
     init(_ descriptor: Int32) {
         self.descriptor = descriptor
-        var timeout = timeval(tv_sec: 20, tv_usec: 0)
+        var timeout = timeval(tv_sec: 240, tv_usec: 0)
         setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &timeout, socklen_t(MemoryLayout<timeval>.size))
     }
 

@@ -43,11 +43,15 @@ struct MediaSenderTests {
             } catch MediaSend.Refusal.notReady(let entry) {
                 #expect(entry.status == .warming)
             }
-            let sending = spawn { try await world.send(last, wait: 60) }
+            var isOver = false
+            let sending = spawn {
+                defer { isOver = true }
+                return try await world.send(last, wait: 60)
+            }
             try await eventually("it is before the others") {
                 world.worker.jobs(limit: 10).dropFirst().first?.id == last.entry.id
             }
-            while world.sender.counters.joined == 0 {
+            while !isOver {
                 await world.telegramClock.advance(seconds: 1)
                 try await LoopClock.monotonic.sleep(for: 0.002)
             }

@@ -46,6 +46,8 @@ final class MediaWorld {
         // Retries come at once, or as soon as a test says.
         setting.prewarm.retry.first = 0.001
         setting.prewarm.intervalMilliseconds = 100
+        // No test takes so long that a lease would end, or be renewed, by itself.
+        setting.prewarm.lease = 36_000
         change(&setting)
         let folder = Folder()
         try LoopActor.runInTurn { [setting] in

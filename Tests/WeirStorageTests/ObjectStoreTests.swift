@@ -231,7 +231,7 @@ struct ObjectStoreTests {
         try kind.with { store in
             let key = try Self.key("pipe")
             var ends: [Int32] = [-1, -1]
-            #expect(Glibc.pipe(&ends) == 0)
+            try #require(pipe2(&ends, O_CLOEXEC) == 0)
             #expect(write(ends[1], [1, 2, 3] as [UInt8], 3) == 3)
             close(ends[1])
             #expect(try await store.put(key, .pipe(ends[0], length: 3)).length == 3)
