@@ -120,12 +120,17 @@ struct R2Answer: Sendable {
         return String(text)
     }
 
+    /// A length that a file can have; a store may say what it likes.
+    private static func length(_ text: some StringProtocol) -> UInt64? {
+        UInt64(text).flatMap { $0 <= UInt64(Int64.max) ? $0 : nil }
+    }
+
     /// What the fields of an answer to HEAD or GET say of an object, and which bytes of it come; nil without a length, and
     /// when they are not those that were asked for.
     static func info(
         _ key: ObjectKey, _ fields: Fields, status: Int = 200, asked: ObjectRange? = nil
     ) -> (info: ObjectInfo, range: Range<UInt64>)? {
-        let length = fields["Content-Length"].flatMap { UInt64($0) }
+        let length = fields["Content-Length"].flatMap { R2Answer.length($0) }
         var info = ObjectInfo(
             key: key, length: length ?? 0, etag: etag(fields["ETag"]), type: fields["Content-Type"],
             modified: fields["Last-Modified"].flatMap { R2Date.http($0) })
@@ -138,7 +143,7 @@ struct R2Answer: Sendable {
         // RFC 9110 §14.4: `bytes 0-9/100`.
         let words = text.split { $0 == " " || $0 == "-" || $0 == "/" }
         guard words.count == 4, words[0] == "bytes", let first = UInt64(words[1]), let last = UInt64(words[2]),
-            let whole = UInt64(words[3]), first <= last, last < whole, length == last - first + 1,
+            let whole = R2Answer.length(words[3]), first <= last, last < whole, length == last - first + 1,
             asked?.resolve(whole) == first..<(last + 1)
         else { return nil }
         info.length = whole
