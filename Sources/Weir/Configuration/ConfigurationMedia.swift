@@ -132,7 +132,7 @@ extension ConfigurationType where Value == Int64 {
         Self(
             noun: "number", expected: "a chat id such as -1001", kinds: [.number], write: { String($0) },
             convert: { text throws(ConfigurationFault) in
-                guard let number = Int64(text), number != 0, abs(number) < 1 << 52 else {
+                guard let number = Int64(text), number != 0, number.magnitude < 1 << 52 else {
                     throw ConfigurationFault(wrong: "`\(text.prefix(40))` is not a chat id")
                 }
                 return number

@@ -44,10 +44,11 @@ struct MediaRoutes {
         // What can be refused is, before the bytes come.
         _ = try facts.bot.map { try MediaRoutes.bot($0, service) }
         _ = try facts.kind.map { try MediaRoutes.kind($0) }
-        if let length = request.body.length, length > UInt64(service.library.limit) + UInt64(1 << 20) {
+        let type = request.fields["Content-Type"]?.prefix { $0 != ";" && $0 != " " }.lowercased() ?? ""
+        // Of a form, each file is measured as it comes.
+        if type != "multipart/form-data", let length = request.body.length, length > UInt64(service.library.limit) {
             throw MediaRoutes.tooLarge(service.library.limit)
         }
-        let type = request.fields["Content-Type"]?.prefix { $0 != ";" && $0 != " " }.lowercased() ?? ""
         do {
             var files: [(received: MediaLibrary.Received, name: String, mime: String)] = []
             if type == "multipart/form-data" {
