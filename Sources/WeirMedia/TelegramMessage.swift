@@ -1,3 +1,4 @@
+internal import Glibc
 internal import WeirLoop
 
 /// A file with what belongs to it, to be sent to a chat.
@@ -59,6 +60,16 @@ public struct TelegramUpload: Sendable {
         _ descriptor: Int32, length: UInt64, name: String, type: String? = nil
     ) -> TelegramUpload {
         TelegramUpload(bytes: .pipe(descriptor), length: length, name: name, type: type)
+    }
+
+    /// Its bytes can be read once.
+    var isOnce: Bool {
+        if case .pipe = bytes { true } else { false }
+    }
+
+    /// It is not sent: what came with it is let go of.
+    func discard() {
+        if case .pipe(let descriptor) = bytes { close(descriptor) }
     }
 
     /// Written by a function, which is called when the request has its turn; it writes `length` bytes or throws.

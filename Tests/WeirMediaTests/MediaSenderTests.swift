@@ -85,7 +85,9 @@ struct MediaSenderTests {
     @Test("of a bot without a warm-up chat uploads them once, to where they are wanted")
     func withoutWarmupChats() throws {
         try MediaWorld.run({ $0.warmupChats = [] }) { world in
+            world.worker.start()
             let addition = try await world.add(pattern(10))
+            try await eventually("the worker leaves it for later") { world.worker.counters.postponed == 1 }
             #expect(try await world.send(addition, wait: 60).way == .upload)
             #expect(try await world.send(addition).way == .fileID)
             #expect(world.standIn.calls().compactMap(\.way) == [.upload, .id])

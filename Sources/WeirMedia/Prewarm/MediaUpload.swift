@@ -174,6 +174,8 @@ public final class MediaUpload {
                     caption = text
                 }
             } catch {
+                // The call would have closed what comes with it.
+                if case .upload(let upload) = file { upload.discard() }
                 throw MediaUpload.failure(error, bot)
             }
             began()
@@ -186,7 +188,11 @@ public final class MediaUpload {
             } catch {
                 bot.limiter.ended(turn, error)
                 // The limiter leaves such a chat out from now on.
-                if case .warmup = destination, error.subject == .chat { continue }
+                if case .warmup = destination, error.subject == .chat {
+                    // A pipe has been read and closed: the next attempt opens another.
+                    guard case .upload(let upload) = file, upload.isOnce else { continue }
+                    throw Failure(.limited(retryAfter: 0), "\(error)", error)
+                }
                 throw MediaUpload.failure(error)
             }
         }
@@ -195,7 +201,8 @@ public final class MediaUpload {
     private static func failure(_ error: LimiterError, _ bot: Bot) -> Failure {
         switch error {
         case .noChat where !bot.isWarmed:
-            Failure(.permanent, "the bot \(bot.slug) has no warm-up chat")
+            // Nothing is wrong with the medium: the first send uploads it.
+            Failure(.limited(retryAfter: TelegramLimiter.refusedPause), "the bot \(bot.slug) has no warm-up chat")
         case .noChat:
             Failure(
                 .limited(retryAfter: TelegramLimiter.refusedPause / 10),

@@ -20,6 +20,8 @@ extension PrewarmWorker {
         var isReady = false
         if isHeld, case .ready = outcome { isReady = true }
         ended(job, isReady: isReady)
+        // It may be queued again, and was passed over while it was held here.
+        if !isHeld { workArrived() }
     }
 
     private func attempt(_ job: HeldJob) async -> JobOutcome {
@@ -76,9 +78,11 @@ extension PrewarmWorker {
             } catch {
                 failed(error)
                 guard error.isTransient || error.outcomeIsUnknown else { return false }
-                try? await clock.sleep(for: PrewarmWorker.settlePause)
                 // At shutdown nobody waits for a database that is away.
                 if state == .stopped && job.isGivenBack { return false }
+                // In a task of its own: one that was cancelled would not wait at all.
+                let pause = spawn { [clock] in _ = try? await clock.sleep(for: PrewarmWorker.settlePause) }
+                await pause.value
             }
         }
         return false
@@ -122,6 +126,7 @@ extension PrewarmWorker {
 extension PrewarmWorker {
     /// Leases a job outside of the slots; nil when somebody else has it.
     func take(_ id: Int64) async throws(DatabaseError) -> HeldJob? {
+        guard held[id] == nil else { return nil }
         let leased = try await database.claim([id], lease: options.lease, worker: name)
         guard let job = leased.first, held[id] == nil else { return nil }
         let one = HeldJob(

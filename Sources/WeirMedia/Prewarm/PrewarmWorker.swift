@@ -155,7 +155,7 @@ public final class PrewarmWorker {
         wake()
     }
 
-    private func workArrived() {
+    func workArrived() {
         buffer.hasOverflowed = true
         wake()
     }
@@ -211,7 +211,7 @@ public final class PrewarmWorker {
         guard buffer.hasOverflowed else { return }
         let limit = min(buffer.capacity, JobSelection.limitMax)
         do throws(DatabaseError) {
-            if buffer.count <= buffer.capacity / 2 {
+            if buffer.count <= limit / 2 {
                 buffer.hasOverflowed = false
                 let entries = try await database.peek(JobSelection(limit: limit, agingCap: options.agingCap))
                 for entry in entries where held[entry.id] == nil { buffer.push(entry, now: wall()) }
@@ -272,7 +272,8 @@ public final class PrewarmWorker {
             var pause = Double(options.intervalMilliseconds) / 1000
             do throws(DatabaseError) {
                 let swept = try await database.sweep(attempts: options.retry.attempts)
-                if swept.due + swept.expired > 0 { buffer.hasOverflowed = true }
+                // An empty buffer may have lost a job: to a claim that another node took back.
+                if swept.due + swept.expired > 0 || buffer.count == 0 { buffer.hasOverflowed = true }
                 if swept.isPartial { pause = 0 }
                 if let due = swept.nextDue { pause = min(pause, max(due, PrewarmWorker.shortestPause)) }
             } catch {
