@@ -82,9 +82,10 @@ final class RawServer: @unchecked Sendable {
         let (accepted, ended) = (accepted, ended)
         onThread {
             while true {
-                // Children of other tests would keep it open, and its peer would not see its end.
-                let peer = accept4(descriptor, nil, nil, Int32(SOCK_CLOEXEC.rawValue))
+                let peer = accept(descriptor, nil, nil)
                 if peer < 0 { break }
+                // Children of other tests would keep it open, and its peer would not see its end.
+                _ = fcntl(peer, F_SETFD, FD_CLOEXEC)
                 accepted.add(1)
                 onThread {
                     script(RawConnection(peer))

@@ -69,9 +69,10 @@ final class OriginServer: @unchecked Sendable {
         }
         OriginServer.start { [self] in
             while true {
-                // Children of other tests would keep it open.
-                let peer = accept4(descriptor, nil, nil, Int32(SOCK_CLOEXEC.rawValue))
+                let peer = accept(descriptor, nil, nil)
                 if peer < 0 { break }
+                // Children of other tests would keep it open.
+                _ = fcntl(peer, F_SETFD, FD_CLOEXEC)
                 let number = count.add(1, ordering: .relaxed).oldValue
                 var timeout = timeval(tv_sec: 60, tv_usec: 0)
                 setsockopt(peer, SOL_SOCKET, SO_RCVTIMEO, &timeout, socklen_t(MemoryLayout<timeval>.size))

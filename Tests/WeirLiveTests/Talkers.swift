@@ -284,8 +284,9 @@ final class TalkerOrigin {
     func accept(type: String) -> Int32? {
         var newest: Int32 = -1
         while true {
-            let next = accept4(descriptor, nil, nil, Int32(SOCK_CLOEXEC.rawValue))
+            let next = Glibc.accept(descriptor, nil, nil)
             if next < 0 { break }
+            _ = fcntl(next, F_SETFD, FD_CLOEXEC)
             _ = fcntl(next, F_SETFL, O_NONBLOCK)
             if newest >= 0 { Glibc.close(newest) }
             newest = next

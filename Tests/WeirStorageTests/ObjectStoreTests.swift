@@ -231,7 +231,8 @@ struct ObjectStoreTests {
         try kind.with { store in
             let key = try Self.key("pipe")
             var ends: [Int32] = [-1, -1]
-            try #require(pipe2(&ends, O_CLOEXEC) == 0)
+            try #require(Glibc.pipe(&ends) == 0)
+            for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
             #expect(write(ends[1], [1, 2, 3] as [UInt8], 3) == 3)
             close(ends[1])
             #expect(try await store.put(key, .pipe(ends[0], length: 3)).length == 3)

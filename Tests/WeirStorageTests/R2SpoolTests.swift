@@ -161,7 +161,7 @@ final class Feed: Sendable {
     /// A pipe that has these bytes, and ends.
     static func pipe(_ bytes: [UInt8]) throws -> Int32 {
         var ends: [Int32] = [-1, -1]
-        try #require(pipe2(&ends, O_CLOEXEC) == 0)
+        try #require(socketpair(AF_UNIX, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0, &ends) == 0)
         let writer = ends[1]
         startThread {
             // Who reads may have left.

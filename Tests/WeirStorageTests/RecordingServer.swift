@@ -63,9 +63,10 @@ final class RecordingServer: Sendable {
         }
         startThread { [self] in
             while true {
-                // Children of other tests would keep it open, and its peer would not see its end.
-                let peer = accept4(descriptor, nil, nil, Int32(SOCK_CLOEXEC.rawValue))
+                let peer = accept(descriptor, nil, nil)
                 if peer < 0 { break }
+                // Children of other tests would keep it open, and its peer would not see its end.
+                _ = fcntl(peer, F_SETFD, FD_CLOEXEC)
                 state.withLock { $0.connections += 1 }
                 startThread { [self] in
                     while serve(peer, takes, reply) {}
