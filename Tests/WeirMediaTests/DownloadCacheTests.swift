@@ -192,4 +192,18 @@ struct DownloadCacheTests {
             await #expect(throws: CancellationError.self) { try await task.value }
         }
     }
+    @Test("told to, ends what is being fetched, and fetches again when somebody asks")
+    func stopping() throws {
+        try withCache { cache, _ in
+            let clock = LoopClock.manual()
+            let task = spawn {
+                try await cache.file("a", length: 1) { _ in try await clock.sleep(for: 1000) }
+            }
+            try await eventually("it is being fetched") { clock.waitingTimers > 0 }
+            cache.stopFetching()
+            await #expect(throws: CancellationError.self) { try await task.value }
+            let file = try await put(cache, "a", 1)
+            #expect(file.length == 1)
+        }
+    }
 }

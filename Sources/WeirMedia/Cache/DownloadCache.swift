@@ -87,13 +87,17 @@ public final class DownloadCache {
         }
     }
 
+    /// Ends what is being fetched: who waits for it gets an error.
+    public func stopFetching() {
+        for fill in fills.values { fill.cancel() }
+    }
+
     /// Ends what is being fetched, and drops everything.
     public func close() async {
         isClosed = true
         timer.close()
-        let fills = fills.values
-        for fill in fills { fill.cancel() }
-        for fill in fills { _ = await fill.result }
+        stopFetching()
+        for fill in Array(fills.values) { _ = await fill.result }
         for entry in order { entry.file.unlinkLater() }
         order = []
         entries = [:]

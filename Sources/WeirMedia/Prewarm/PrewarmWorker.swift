@@ -97,6 +97,8 @@ public final class PrewarmWorker {
         let deadline = LoopTimer(clock: clock)
         deadline.schedule(at: clock.deadline(after: grace)) { [weak self] in
             for job in self?.held.values.map({ $0 }) ?? [] { job.giveBack() }
+            // A fetch does not end with those who wait for it.
+            self?.upload.cache?.stopFetching()
         }
         await becomeIdle()
         deadline.close()
