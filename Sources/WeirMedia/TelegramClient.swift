@@ -56,6 +56,16 @@ public final class TelegramClient {
         return options
     }
 
+    /// The same for so many uploads at once, beside which `sendConnections` are left for sends: 100 connections or more.
+    public nonisolated static func poolOptions(uploads: Int) -> ClientPoolOptions {
+        var options = poolOptions
+        options.connections = max(options.connections, uploads + sendConnections)
+        return options
+    }
+
+    /// Connections that uploads ahead of need leave to sends.
+    public nonisolated static let sendConnections = 50
+
     /// `<bot's number>:<35 letters, digits, - and _>`; of other lengths too, as the documentation promises none.
     nonisolated static func isToken(_ token: String) -> Bool {
         let parts = token.utf8.split(separator: UInt8(ascii: ":"), omittingEmptySubsequences: false)

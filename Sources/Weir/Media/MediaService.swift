@@ -35,7 +35,10 @@ final class MediaService {
         do {
             var bots: [Bot] = []
             for options in configuration.telegram.bots {
-                bots.append(try await bot(options, configuration.telegram, database, clients, clock))
+                bots.append(
+                    try await bot(
+                        options, configuration.telegram, database, clients, uploads: configuration.prewarm.concurrency,
+                        clock))
             }
             return try await MediaService(configuration, database, bots, store, log, clock)
         } catch {
@@ -88,11 +91,11 @@ final class MediaService {
 
     private static func bot(
         _ options: TelegramOptions.Bot, _ telegram: TelegramOptions, _ database: any Database, _ clients: ClientPools,
-        _ clock: LoopClock
+        uploads: Int, _ clock: LoopClock
     ) async throws -> Bot {
         let client = try TelegramClient(
             token: options.token?.text ?? "", api: telegram.api,
-            pool: clients.pool("telegram", TelegramClient.poolOptions),
+            pool: clients.pool("telegram", TelegramClient.poolOptions(uploads: uploads)),
             sizes: telegram.api == TelegramClient.defaultAPI ? TelegramSizes() : .local)
         let state = try await database.limiterState(bot: options.slug)
         let limiter = TelegramLimiter(
