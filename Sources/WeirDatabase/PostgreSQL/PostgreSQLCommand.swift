@@ -63,7 +63,7 @@
     }
 
     /// A statement's rows. Columns count from 0.
-    struct PostgreSQLRow: Sendable {
+    struct PostgreSQLRow: Sendable, MediaRow {
         private let values: [String?]
 
         init(_ result: OpaquePointer, _ row: Int32) {

@@ -61,7 +61,7 @@
             guard rows.count == 4, let row = rows[3].first else {
                 throw DatabaseError(.damaged, "PostgreSQL: a row that was written is not there")
             }
-            let entry = try PostgreSQLEntry.read(row)
+            let entry = try MediaEntry.read(row)
             let before = rows[0].first?.text(0)
             guard let changed = rows[2].first else { return Addition(outcome: .ready, entry: entry) }
             let outcome: Addition.Outcome = changed.bool(0) ? .added : before == "failed" ? .revived : .merged
@@ -86,7 +86,7 @@
 
         func entry(_ key: MediaKey) async throws(DatabaseError) -> MediaEntry? {
             guard let row = try await read(PostgreSQLMedia.byKey(key)).first else { return nil }
-            return try PostgreSQLEntry.read(row)
+            return try MediaEntry.read(row)
         }
 
         func entries(bot: String, sha256: String) async throws(DatabaseError) -> [MediaEntry] {
@@ -163,7 +163,7 @@
         /// PostgreSQL promises no order of what an update returns, or of a union.
         private func ordered(_ rows: [PostgreSQLRow]) throws(DatabaseError) -> [MediaEntry] {
             var found: [(tier: Int64, entry: MediaEntry)] = []
-            for row in rows { found.append((row.integer(PostgreSQLEntry.extra), try PostgreSQLEntry.read(row))) }
+            for row in rows { found.append((row.integer(PostgreSQLEntry.extra), try MediaEntry.read(row))) }
             return found.sorted { left, right in
                 if left.tier != right.tier { return left.tier < right.tier }
                 let (first, second) = (left.entry, right.entry)
@@ -221,7 +221,7 @@
                     shift, .text(key.bot), .text(key.sha256), .text(key.kind.rawValue), .integer(score))
             ])
             guard let row = rows.first?.first else { return nil }
-            let entry = try PostgreSQLEntry.read(row)
+            let entry = try MediaEntry.read(row)
             if entry.phase == .queued { workArrived() }
             return entry
         }

@@ -1,45 +1,17 @@
 #if PostgreSQL
-    /// `MediaEntry` from a row, and what the statements share.
+    /// What the statements share, beside `MediaEntry.columns`.
     enum PostgreSQLEntry {
-        static let columns = """
-            c.id, c.bot_slug, c.sha256, c.kind, s.r2_key, s.bytes, s.mime, s.name, c.status, c.phase, c.score, c.small, \
-            c.retry_count, c.fence, c.lease_until, c.worker, c.next_retry_at, c.last_error, c.file_id, \
-            c.file_unique_id, c.weak, c.enqueued_at, c.updated_at, s.created_at
-            """
-        /// The column behind those.
+        /// The column behind `MediaEntry.columns`.
         static let extra = 24
-        static let join = "JOIN media_store AS s USING (bot_slug, sha256, kind)"
         static let same = "s.bot_slug = c.bot_slug AND s.sha256 = c.sha256 AND s.kind = c.kind"
 
         /// The server's clock in milliseconds since 1970, the same in the whole statement. Nodes need not agree on theirs.
         /// `$1` is what a test moves it by.
         static let now = "((extract(epoch FROM statement_timestamp()) * 1000)::bigint + $1::bigint)"
 
-        static func read(_ row: PostgreSQLRow) throws(DatabaseError) -> MediaEntry {
-            guard let kind = MediaKind(rawValue: row.text(3)),
-                let status = MediaEntry.Status(rawValue: row.text(8)),
-                let phase = MediaEntry.Phase(rawValue: row.text(9))
-            else {
-                throw DatabaseError(.damaged, "media_cache, id \(row.integer(0)): no such kind, status or phase")
-            }
-            let key = MediaKey(bot: row.text(1), sha256: row.text(2), kind: kind)
-            return MediaEntry(
-                id: row.integer(0),
-                medium: Medium(
-                    key: key, objectKey: row.text(4), bytes: row.integer(5), mime: row.text(6), name: row.text(7)),
-                status: status, phase: phase,
-                priority: JobPriority(score: Int(row.integer(10)), isSmall: row.bool(11)),
-                attempts: Int(row.integer(12)), fence: row.integer(13), leaseUntil: row.integerOrNil(14),
-                worker: row.textOrNil(15), nextRetryAt: row.integerOrNil(16), lastError: row.textOrNil(17),
-                file: row.textOrNil(18).map {
-                    CachedFile(id: $0, uniqueID: row.textOrNil(19), isWeak: row.bool(20))
-                },
-                enqueuedAt: row.integer(21), updatedAt: row.integer(22), createdAt: row.integer(23))
-        }
-
         static func read(_ rows: [PostgreSQLRow]) throws(DatabaseError) -> [MediaEntry] {
             var entries: [MediaEntry] = []
-            for row in rows { entries.append(try read(row)) }
+            for row in rows { entries.append(try MediaEntry.read(row)) }
             return entries
         }
     }

@@ -9,16 +9,16 @@
         static let peek = PostgreSQLQuery(
             "jobs_peek",
             """
-            (SELECT \(PostgreSQLEntry.columns), 0 FROM media_cache AS c \(PostgreSQLEntry.join)
+            (SELECT \(MediaEntry.columns), 0 FROM media_cache AS c \(MediaEntry.join)
              WHERE c.phase = 'queued' AND c.enqueued_at <= \(now) - $3::bigint ORDER BY c.enqueued_at, c.id LIMIT $2)
             UNION ALL
-            (SELECT \(PostgreSQLEntry.columns), 1 FROM media_cache AS c \(PostgreSQLEntry.join)
+            (SELECT \(MediaEntry.columns), 1 FROM media_cache AS c \(MediaEntry.join)
              WHERE c.phase = 'queued' AND c.enqueued_at > \(now) - $3::bigint ORDER BY c.score DESC, c.enqueued_at, c.id LIMIT $2)
             """)
         static let peekSmall = PostgreSQLQuery(
             "jobs_peek_small",
             """
-            SELECT \(PostgreSQLEntry.columns), 1 FROM media_cache AS c \(PostgreSQLEntry.join)
+            SELECT \(MediaEntry.columns), 1 FROM media_cache AS c \(MediaEntry.join)
             WHERE c.phase = 'queued' AND c.small ORDER BY c.score DESC, c.enqueued_at, c.id LIMIT $1
             """)
 
@@ -33,7 +33,7 @@
                   retry_count = c.retry_count + 1, updated_at = \(now)
                 FROM picked AS p, media_store AS s
                 WHERE c.id = p.id AND \(PostgreSQLEntry.same)
-                RETURNING \(PostgreSQLEntry.columns), p.tier
+                RETURNING \(MediaEntry.columns), p.tier
                 """)
         }
 
@@ -131,7 +131,7 @@
               phase = CASE c.phase WHEN 'waiting' THEN 'queued' ELSE c.phase END, updated_at = \(now)
             FROM media_store AS s
             WHERE c.bot_slug = $2 AND c.sha256 = $3 AND c.kind = $4 AND c.status = 'warming' AND \(PostgreSQLEntry.same)
-            RETURNING \(PostgreSQLEntry.columns), CASE c.phase WHEN 'queued' THEN \(PostgreSQLMedia.notify) END
+            RETURNING \(MediaEntry.columns), CASE c.phase WHEN 'queued' THEN \(PostgreSQLMedia.notify) END
             """)
 
         private static func requeue(_ name: String, _ condition: String) -> PostgreSQLQuery {

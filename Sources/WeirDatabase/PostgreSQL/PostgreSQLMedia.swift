@@ -6,11 +6,11 @@
 
         static let byKey = PostgreSQLQuery(
             "media_entry",
-            "SELECT \(PostgreSQLEntry.columns) FROM media_cache AS c \(PostgreSQLEntry.join) WHERE \(ofKey)")
+            "SELECT \(MediaEntry.columns) FROM media_cache AS c \(MediaEntry.join) WHERE \(ofKey)")
         static let byDigest = PostgreSQLQuery(
             "media_entries",
             """
-            SELECT \(PostgreSQLEntry.columns) FROM media_cache AS c \(PostgreSQLEntry.join)
+            SELECT \(MediaEntry.columns) FROM media_cache AS c \(MediaEntry.join)
             WHERE c.bot_slug = $1 AND c.sha256 = $2 ORDER BY c.kind
             """)
         static let file = PostgreSQLQuery(
@@ -99,7 +99,7 @@
             }
             let condition = conditions.isEmpty ? "" : "WHERE " + conditions.joined(separator: " AND ")
             let text = """
-                SELECT \(PostgreSQLEntry.columns) FROM media_cache AS c \(PostgreSQLEntry.join) \(condition)
+                SELECT \(MediaEntry.columns) FROM media_cache AS c \(MediaEntry.join) \(condition)
                 ORDER BY c.bot_slug, c.sha256, c.kind LIMIT $1
                 """
             return PostgreSQLCommand(query: PostgreSQLQuery(name, text), values: values.map(\.text))

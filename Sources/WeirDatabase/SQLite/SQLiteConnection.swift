@@ -166,27 +166,30 @@
     }
 
     /// A row that a statement stands on. Columns count from 0.
-    struct SQLiteRow {
+    struct SQLiteRow: MediaRow {
         fileprivate let statement: OpaquePointer
 
-        func isNull(_ column: Int32) -> Bool { sqlite3_column_type(statement, column) == SQLITE_NULL }
+        func isNull(_ column: Int) -> Bool { sqlite3_column_type(statement, Int32(column)) == SQLITE_NULL }
 
-        func integer(_ column: Int32) -> Int64 { sqlite3_column_int64(statement, column) }
+        func integer(_ column: Int) -> Int64 { sqlite3_column_int64(statement, Int32(column)) }
 
-        func integerOrNil(_ column: Int32) -> Int64? { isNull(column) ? nil : integer(column) }
+        func bool(_ column: Int) -> Bool { integer(column) != 0 }
+
+        func integerOrNil(_ column: Int) -> Int64? { isNull(column) ? nil : integer(column) }
 
         /// Empty for NULL. What is no UTF-8 is repaired.
-        func text(_ column: Int32) -> String {
-            guard let start = sqlite3_column_text(statement, column) else { return "" }
-            let count = Int(sqlite3_column_bytes(statement, column))
+        func text(_ column: Int) -> String {
+            guard let start = sqlite3_column_text(statement, Int32(column)) else { return "" }
+            let count = Int(sqlite3_column_bytes(statement, Int32(column)))
             return String(decoding: UnsafeBufferPointer(start: start, count: count), as: UTF8.self)
         }
 
-        func textOrNil(_ column: Int32) -> String? { isNull(column) ? nil : text(column) }
+        func textOrNil(_ column: Int) -> String? { isNull(column) ? nil : text(column) }
 
-        func blob(_ column: Int32) -> [UInt8] {
-            guard let start = sqlite3_column_blob(statement, column) else { return [] }
-            return Array(UnsafeRawBufferPointer(start: start, count: Int(sqlite3_column_bytes(statement, column))))
+        func blob(_ column: Int) -> [UInt8] {
+            guard let start = sqlite3_column_blob(statement, Int32(column)) else { return [] }
+            let count = Int(sqlite3_column_bytes(statement, Int32(column)))
+            return Array(UnsafeRawBufferPointer(start: start, count: count))
         }
     }
 #endif

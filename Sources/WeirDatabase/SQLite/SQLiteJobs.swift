@@ -7,7 +7,7 @@
         private static func selection(_ index: String, _ condition: String, _ order: String) -> SQLiteQuery {
             SQLiteQuery(
                 """
-                SELECT \(SQLiteEntry.columns) FROM media_cache AS c INDEXED BY \(index) \(SQLiteEntry.join)
+                SELECT \(MediaEntry.columns) FROM media_cache AS c INDEXED BY \(index) \(MediaEntry.join)
                 WHERE c.phase = 'queued' AND \(condition) ORDER BY \(order) LIMIT ?1
                 """)
         }
@@ -19,7 +19,7 @@
 
         private static let queued = SQLiteQuery(
             """
-            SELECT \(SQLiteEntry.columns) FROM media_cache AS c \(SQLiteEntry.join)
+            SELECT \(MediaEntry.columns) FROM media_cache AS c \(MediaEntry.join)
             WHERE c.id = ?1 AND c.phase = 'queued'
             """)
         private static let take = SQLiteQuery(
@@ -115,12 +115,12 @@
             let limit = selection.boundedLimit
             if limit == 0 { return [] }
             if selection.onlySmall {
-                return try connection.rows(small, [.integer(limit)], SQLiteEntry.read)
+                return try connection.rows(small, [.integer(limit)], MediaEntry.read)
             }
             let cut = SQLiteValue.integer(now - DatabaseClock.milliseconds(selection.agingCap))
-            var entries = try connection.rows(aged, [.integer(limit), cut], SQLiteEntry.read)
+            var entries = try connection.rows(aged, [.integer(limit), cut], MediaEntry.read)
             if entries.count < limit {
-                entries += try connection.rows(best, [.integer(limit - entries.count), cut], SQLiteEntry.read)
+                entries += try connection.rows(best, [.integer(limit - entries.count), cut], MediaEntry.read)
             }
             return entries
         }
@@ -136,7 +136,7 @@
         ) throws(DatabaseError) -> [LeasedJob] {
             var leased: [LeasedJob] = []
             for job in jobs {
-                let entry = try connection.rows(queued, [.integer(job)], SQLiteEntry.read)
+                let entry = try connection.rows(queued, [.integer(job)], MediaEntry.read)
                 leased += try take(entry, lease, worker, now, connection)
             }
             return leased

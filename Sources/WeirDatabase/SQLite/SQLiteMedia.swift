@@ -3,12 +3,12 @@
     enum SQLiteMedia {
         private static let byKey = SQLiteQuery(
             """
-            SELECT \(SQLiteEntry.columns) FROM media_cache AS c \(SQLiteEntry.join)
+            SELECT \(MediaEntry.columns) FROM media_cache AS c \(MediaEntry.join)
             WHERE c.bot_slug = ?1 AND c.sha256 = ?2 AND c.kind = ?3
             """)
         private static let byDigest = SQLiteQuery(
             """
-            SELECT \(SQLiteEntry.columns) FROM media_cache AS c \(SQLiteEntry.join)
+            SELECT \(MediaEntry.columns) FROM media_cache AS c \(MediaEntry.join)
             WHERE c.bot_slug = ?1 AND c.sha256 = ?2 ORDER BY c.kind
             """)
         private static let file = SQLiteQuery(
@@ -52,13 +52,13 @@
         }
 
         static func entry(_ key: MediaKey, _ connection: SQLiteConnection) throws(DatabaseError) -> MediaEntry? {
-            try connection.row(byKey, values(key), SQLiteEntry.read)
+            try connection.row(byKey, values(key), MediaEntry.read)
         }
 
         static func entries(
             bot: String, sha256: String, _ connection: SQLiteConnection
         ) throws(DatabaseError) -> [MediaEntry] {
-            try connection.rows(byDigest, [.text(bot), .text(sha256)], SQLiteEntry.read)
+            try connection.rows(byDigest, [.text(bot), .text(sha256)], MediaEntry.read)
         }
 
         static func readyFile(_ key: MediaKey, _ connection: SQLiteConnection) throws(DatabaseError) -> CachedFile? {
@@ -120,7 +120,7 @@
             var values: [SQLiteValue] = [.integer(limit + 1), .text(query.bot)]
             if let after = query.after { values += SQLiteMedia.values(after) }
             guard let text = listQueries[shape] else { throw DatabaseError(.refused, "no statement for this list") }
-            return MediaPage(try connection.rows(text, values, SQLiteEntry.read), limit: limit)
+            return MediaPage(try connection.rows(text, values, MediaEntry.read), limit: limit)
         }
 
         /// What a list's statement depends on.
@@ -148,7 +148,7 @@
                 ].compactMap(\.self)
                 return SQLiteQuery(
                     """
-                    SELECT \(SQLiteEntry.columns) FROM media_cache AS c \(SQLiteEntry.join)
+                    SELECT \(MediaEntry.columns) FROM media_cache AS c \(MediaEntry.join)
                     WHERE \(conditions.joined(separator: " AND "))
                     ORDER BY c.bot_slug, c.sha256, c.kind LIMIT ?1
                     """)
