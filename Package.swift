@@ -52,6 +52,11 @@ let package = Package(
         .target(
             name: "CWeirStorage", dependencies: ["CLibuv", "COpenSSL"],
             cSettings: [.define("_GNU_SOURCE"), .enableWarning("conversion"), .treatAllWarnings(as: .error)]),
+        .systemLibrary(
+            name: "CDeflate", path: "Sources/CDeflate", pkgConfig: "libdeflate", providers: [.apt(["libdeflate-dev"])]),
+        .target(
+            name: "CWeirDownloads", dependencies: ["CLibuv", "CDeflate", "CWeirHTTP"],
+            cSettings: [.define("_GNU_SOURCE"), .enableWarning("conversion"), .treatAllWarnings(as: .error)]),
         .target(name: "WeirLoop", dependencies: ["CWeir", "CWeirTLS", "CLibuv"], swiftSettings: strict),
         .target(name: "WeirHTTP", dependencies: ["WeirLoop", "CWeirHTTP", "CCurl", "COpenSSL"], swiftSettings: strict),
         .target(name: "WeirLive", dependencies: ["WeirLoop", "WeirHTTP"], swiftSettings: strict),
@@ -70,9 +75,15 @@ let package = Package(
             name: "WeirMedia", dependencies: ["WeirStorage", "WeirDatabase", "WeirHTTP", "WeirLoop"],
             swiftSettings: strict),
         .target(
+            name: "WeirDownloads",
+            dependencies: [
+                "WeirStorage", "WeirDatabase", "WeirHTTP", "WeirLoop", "CWeirDownloads", "CLibuv", "COpenSSL",
+            ],
+            swiftSettings: strict),
+        .target(
             name: "Weir",
             dependencies: [
-                "WeirLive", "WeirMedia", "WeirStorage", "WeirDatabase", "WeirHTTP", "WeirLoop",
+                "WeirLive", "WeirDownloads", "WeirMedia", "WeirStorage", "WeirDatabase", "WeirHTTP", "WeirLoop",
                 .target(name: "CYAML", condition: .when(traits: ["YAML"])),
             ],
             // The page's parts become constants of the program.
@@ -106,6 +117,10 @@ let package = Package(
         .testTarget(
             name: "WeirMediaTests",
             dependencies: ["WeirMedia", "TelegramStandIn", "WeirStorage", "WeirDatabase", "WeirHTTP", "WeirLoop"],
+            swiftSettings: strict),
+        .testTarget(
+            name: "WeirDownloadsTests",
+            dependencies: ["WeirDownloads", "CWeirDownloads", "WeirStorage", "WeirDatabase", "WeirHTTP", "WeirLoop"],
             swiftSettings: strict),
         .testTarget(name: "WeirTests", dependencies: ["Weir", "WeirStorage", "WeirDatabase"], swiftSettings: strict),
         .testTarget(name: "EndToEnd", dependencies: ["Weir", "WeirHTTP", "WeirLoop"], swiftSettings: strict),

@@ -1,0 +1,2 @@
+/* libdeflate as Swift sees it. */
+#include <libdeflate.h>
