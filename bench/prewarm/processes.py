@@ -70,7 +70,7 @@ class Origin(Process):
         raise SystemExit("bench/prewarm: the store does not listen")
 
     def settings(self):
-        return f"""storage: {{ kind: r2, bucket: media, access_key_id: bench, secret_access_key: bench,
+        return f"""storage: {{ kind: r2, bucket: media, access_key_id: bench, secret_access_key: no-secret-at-all,
             endpoint: "http://127.0.0.1:{self.port}" }}"""
 
 
@@ -83,7 +83,7 @@ class Weir(Process):
         file = Path(self.directory.name, "weir.yml")
         file.write_text(configuration)
         self.log = open(f"{self.directory.name}/log", "w+")
-        command = [program, "serve", "--listen", "127.0.0.1:0", "--data", self.data, "--config", file, "--log-level", "warn"]
+        command = [program, "serve", "--listen", "127.0.0.1:0", "--data", self.data, "--config", file, "--log-level", "warning"]
         super().__init__(command, stdout=subprocess.PIPE, stderr=self.log, text=True)
         self.port = None
         while self.port is None:
