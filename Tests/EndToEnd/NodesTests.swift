@@ -7,6 +7,8 @@ struct NodesTests {
     /// Jobs: 300 on every day, 5000 at full scale, fewer where everything is slow.
     static let count = Pace.isSanitized ? 60 : min(5000, 300 * Pace.scale)
     static let concurrency = 5
+    /// Seconds that all of them may take, at either end.
+    static let patience = Pace.patience * Double(2 + count / 500)
 
     @Test("two processes on one database share the jobs: each is done by exactly one of them")
     func shared() throws {
@@ -37,7 +39,7 @@ struct NodesTests {
         // Each takes half of them in.
         for (index, node) in nodes.enumerated() {
             let half = files[(index * count / 2)..<((index + 1) * count / 2)]
-            let added = try MediaTests.weir(node, ["add"] + half)
+            let added = try Peer.run(MediaTests.words(node.port, node.data, ["add"] + half), within: patience)
             #expect(added.exit == .code(0), "\(added.errors)")
         }
         let media = try MediaTests.media(nodes[0])
@@ -52,7 +54,7 @@ struct NodesTests {
             }
         }
         try telegram.change(#"{"latency":0}"#)
-        try eventually("all are ready", within: 2 * Pace.patience) {
+        try eventually("all are ready", within: patience) {
             try database.ask("SELECT count(*) FROM media_cache WHERE status = 'ready'") == "\(count)" ? true : nil
         }
         let metrics = try nodes.map { try $0.metrics() }
