@@ -105,7 +105,7 @@ BENCH_JOBS_PYTHON = $(if $(wildcard $(BENCH_JOBS_PEERS)/ready),\
 .PHONY: bench bench-programs bench-check bench-fanout bench-memory bench-ts
 .PHONY: bench-ts-join bench-ts-memory bench-tls
 .PHONY: bench-client bench-sign bench-store bench-store-memory bench-queue
-.PHONY: bench-jobs bench-prewarm
+.PHONY: bench-jobs bench-prewarm bench-send
 bench-programs: $(BENCH_PROGRAMS)
 bench-check: $(BENCH_BUILD)/selftest $(BENCH_BUILD)/scanners \
 		$(BENCH_BUILD)/queues
@@ -160,6 +160,9 @@ bench-stand-in:
 bench-prewarm: bench-stand-in
 	$(PYTHON) bench/prewarm/run.py --stand-in $(BENCH_STAND_IN) \
 	  $(BENCH_WEIR) $(BENCH_MODE) $(BENCH_PREWARM_FLAGS)
+bench-send: bench-stand-in
+	$(PYTHON) bench/prewarm/send.py --stand-in $(BENCH_STAND_IN) \
+	  $(BENCH_WEIR) $(BENCH_MODE)
 # What `weir object` takes of memory, with a real S3 server.
 bench-store-memory:
 	$(PYTHON) bench/store/memory.py $(BENCH_WEIR) \
@@ -182,6 +185,7 @@ bench:
 	@$(MAKE) --no-print-directory bench-queue
 	@$(MAKE) --no-print-directory bench-jobs
 	@$(MAKE) --no-print-directory bench-prewarm
+	@$(MAKE) --no-print-directory bench-send
 
 -include $(wildcard $(BENCH_BUILD)/*.d $(BENCH_BUILD)/ts/*.d \
 	$(BENCH_BUILD)/queue/*.d)
