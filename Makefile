@@ -118,6 +118,8 @@ prove-bench:
 	@$(MAKE) bench-store BENCH_FULL=1 BENCH_STRICT=1
 	@$(MAKE) bench-store-memory BENCH_STRICT=1
 	@$(MAKE) bench-queue BENCH_FULL=1 BENCH_STRICT=1
+	@$(MAKE) bench-jobs BENCH_FULL=1 BENCH_STRICT=1
+	@$(MAKE) bench-prewarm BENCH_FULL=1 BENCH_STRICT=1
 prove-memory:
 	@$(MAKE) bench-memory BENCH_FULL=1 BENCH_STRICT=1
 prove-tls:

@@ -77,7 +77,12 @@ $(BENCH_BUILD)/sign-curl: bench/sign/curl.c
 	@mkdir -p $(@D)
 	$(CC) $(filter-out -MMD -MP,$(BENCH_CFLAGS)) -o $@ $< -lcurl
 
-# Its peers from PyPI, in a place of their own; without them they are skipped.
+# What claiming and completing jobs costs with SQLite alone.
+$(BENCH_BUILD)/jobs-sqlite: bench/jobs/sqlite.c
+	@mkdir -p $(@D)
+	$(CC) $(filter-out -MMD -MP,$(BENCH_CFLAGS)) -o $@ $< -lsqlite3
+
+# Peers from PyPI, in places of their own; without them they are skipped.
 BENCH_PEERS := $(BENCH_BUILD)/peers
 $(BENCH_PEERS)/ready: bench/sign/requirements.txt
 	@mkdir -p $(@D)
@@ -87,10 +92,20 @@ $(BENCH_PEERS)/ready: bench/sign/requirements.txt
 BENCH_SIGN_PYTHON = $(if $(wildcard $(BENCH_PEERS)/ready),\
 	$(BENCH_PEERS)/bin/python,$(PYTHON))
 
+BENCH_JOBS_PEERS := $(BENCH_BUILD)/jobs-peers
+$(BENCH_JOBS_PEERS)/ready: bench/jobs/requirements.txt
+	@mkdir -p $(@D)
+	$(PYTHON) -m venv $(BENCH_JOBS_PEERS) && \
+	  $(BENCH_JOBS_PEERS)/bin/pip install -q --disable-pip-version-check -r $< \
+	  && touch $@ || echo "bench-jobs: no peer from PyPI" >&2
+BENCH_JOBS_PYTHON = $(if $(wildcard $(BENCH_JOBS_PEERS)/ready),\
+	$(BENCH_JOBS_PEERS)/bin/python,$(PYTHON))
+
 # `bench-check` proves the measuring programs themselves; it takes a second.
 .PHONY: bench bench-programs bench-check bench-fanout bench-memory bench-ts
 .PHONY: bench-ts-join bench-ts-memory bench-tls
 .PHONY: bench-client bench-sign bench-store bench-store-memory bench-queue
+.PHONY: bench-jobs bench-prewarm bench-send
 bench-programs: $(BENCH_PROGRAMS)
 bench-check: $(BENCH_BUILD)/selftest $(BENCH_BUILD)/scanners \
 		$(BENCH_BUILD)/queues
@@ -98,6 +113,8 @@ bench-check: $(BENCH_BUILD)/selftest $(BENCH_BUILD)/scanners \
 	$(PYTHON) bench/fanout/selftest.py
 	$(PYTHON) bench/ts/selftest.py $(BENCH_BUILD)/scanners
 	$(PYTHON) bench/queue/selftest.py $(BENCH_BUILD)/queues
+	$(PYTHON) bench/jobs/selftest.py
+	$(PYTHON) bench/prewarm/selftest.py
 bench-fanout: bench-programs bench-check
 	$(PYTHON) bench/fanout/run.py --programs $(BENCH_BUILD) $(BENCH_WEIR) \
 	  $(BENCH_MODE) $(BENCH_FLAGS)
@@ -130,6 +147,22 @@ bench-store:
 bench-queue: $(BENCH_BUILD)/queues
 	$(PYTHON) bench/queue/run.py --program $< $(BENCH_WEIR) $(BENCH_MODE) \
 	  $(BENCH_QUEUE_FLAGS)
+# Jobs claimed and completed, beside the database alone and Procrastinate.
+bench-jobs: $(BENCH_BUILD)/jobs-sqlite \
+		$(if $(BENCH_FULL),$(BENCH_JOBS_PEERS)/ready)
+	$(PYTHON) bench/jobs/run.py --sqlite $< --python $(BENCH_JOBS_PYTHON) \
+	  $(BENCH_WEIR) $(BENCH_MODE) $(BENCH_JOBS_FLAGS)
+# Uploads ahead of need, with the tests' stand-in for Telegram.
+BENCH_STAND_IN := .build/release/telegram-stand-in
+.PHONY: bench-stand-in
+bench-stand-in:
+	$(SWIFT) build $(RELEASE_FLAGS) --product telegram-stand-in
+bench-prewarm: bench-stand-in
+	$(PYTHON) bench/prewarm/run.py --stand-in $(BENCH_STAND_IN) \
+	  $(BENCH_WEIR) $(BENCH_MODE) $(BENCH_PREWARM_FLAGS)
+bench-send: bench-stand-in
+	$(PYTHON) bench/prewarm/send.py --stand-in $(BENCH_STAND_IN) \
+	  $(BENCH_WEIR) $(BENCH_MODE)
 # What `weir object` takes of memory, with a real S3 server.
 bench-store-memory:
 	$(PYTHON) bench/store/memory.py $(BENCH_WEIR) \
@@ -150,6 +183,9 @@ bench:
 	@$(MAKE) --no-print-directory bench-store-memory
 	@$(MAKE) --no-print-directory bench-tls
 	@$(MAKE) --no-print-directory bench-queue
+	@$(MAKE) --no-print-directory bench-jobs
+	@$(MAKE) --no-print-directory bench-prewarm
+	@$(MAKE) --no-print-directory bench-send
 
 -include $(wildcard $(BENCH_BUILD)/*.d $(BENCH_BUILD)/ts/*.d \
 	$(BENCH_BUILD)/queue/*.d)

@@ -24,6 +24,8 @@ struct PrewarmWorkerTests {
             #expect(Set(world.uploads) == Set(additions.map(\.entry.medium.key.sha256)))
             #expect(world.uploads.count == 30)
             #expect(world.worker.counters.ready == 30)
+            #expect(world.worker.starts.count == 30 && world.worker.dispatches.count == 30)
+            #expect(world.worker.dispatches.sum <= world.worker.starts.sum)
             // In turn.
             #expect(Set(world.standIn.calls().compactMap(\.chat)) == ["1", "2", "3"])
             let counts = try await world.database.counts()

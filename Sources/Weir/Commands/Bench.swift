@@ -1,6 +1,6 @@
 /// `weir bench`: the microbenchmarks.
 enum Bench {
-    static let names = ["client", "fanout", "loop", "pools", "queue", "sign", "store", "ts"]
+    static let names = ["client", "fanout", "jobs", "loop", "pools", "queue", "sign", "store", "ts"]
 
     /// Runs what the arguments name, and returns the exit code.
     static func run(_ arguments: [String]) -> Int32 {
@@ -14,6 +14,7 @@ enum Bench {
         switch name {
         case "client": return BenchClient.run(rest)
         case "fanout": return BenchFanout.run(rest)
+        case "jobs": return BenchJobs.run(rest)
         case "loop": return BenchLoop.run(rest)
         case "pools": return BenchPools.run(rest)
         case "queue": return BenchQueue.run(rest)

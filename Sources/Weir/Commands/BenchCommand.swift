@@ -2,8 +2,8 @@
 extension Bench {
     static let command = Command(
         name: "bench", about: "Runs a microbenchmark",
-        arguments: [.init(name: "NAME", about: "Which one: client, fanout, loop, pools, queue, sign, store or ts")],
+        arguments: [.init(name: "NAME", about: "Which one: \(names.joined(separator: ", "))")],
         options: [.init(name: "json", value: nil, about: "Prints JSON instead of a table")] + BenchFanout.options
-            + BenchClient.options + BenchStore.options + BenchPools.options + BenchSign.options,
+            + BenchClient.options + BenchStore.options + BenchPools.options + BenchSign.options + BenchJobs.options,
         passesOn: true)
 }

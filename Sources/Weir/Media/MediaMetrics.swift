@@ -49,6 +49,10 @@ struct MediaMetrics {
         text.sample(counts: worker.batches, bounds: MediaMetrics.batchBounds)
         text.family("media_prewarm_start_seconds", .histogram, "From a job's enqueueing to its first request.")
         text.sample(worker.starts)
+        text.family(
+            "media_prewarm_dispatch_seconds", .histogram,
+            "The same since it could start, with a free slot, less what Telegram's limits held it back.")
+        text.sample(worker.dispatches)
         text.family("media_prewarm_attempt_seconds", .histogram, "From an attempt's beginning to its end.")
         text.sample(worker.attempts)
     }

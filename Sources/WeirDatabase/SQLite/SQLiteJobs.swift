@@ -109,6 +109,11 @@
             WHERE phase = 'queued' ORDER BY enqueued_at LIMIT 1
             """)
 
+        /// For `QueueStatements`.
+        static var round: [(name: String, text: String)] {
+            [("aged", aged), ("best", best), ("take", take), ("ready", settleReady)].map { ($0, $1.text) }
+        }
+
         static func peek(
             _ selection: JobSelection, _ now: Int64, _ connection: SQLiteConnection
         ) throws(DatabaseError) -> [MediaEntry] {

@@ -11,6 +11,10 @@ final class HeldJob {
     var until: UInt64
     /// When the attempt began.
     let began: UInt64
+    /// Since when there had been a slot for it.
+    let slotSince: UInt64
+    /// Its first request has gone out.
+    var hasAsked = false
     var task: Task<Void, Never>?
     /// It takes a slot: it is not only written down any more.
     var isRunning = true
@@ -19,12 +23,13 @@ final class HeldJob {
     /// It is to be queued again as it was.
     private(set) var isGivenBack = false
 
-    init(_ job: LeasedJob, batch: PrewarmBatch, until: UInt64, _ now: UInt64) {
+    init(_ job: LeasedJob, batch: PrewarmBatch, until: UInt64, slotSince: UInt64? = nil, _ now: UInt64) {
         entry = job.entry
         lease = job.lease
         self.batch = batch
         self.until = until
         began = now
+        self.slotSince = slotSince ?? now
     }
 
     var isSmall: Bool { entry.priority.isSmall }

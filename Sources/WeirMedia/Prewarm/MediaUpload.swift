@@ -46,9 +46,13 @@ public final class MediaUpload {
         self.clock = clock
     }
 
-    /// Sends it once. `began` is called when the first request for it goes out.
+    /// Called when a request for a medium goes out, with the nanoseconds for which the bot's limits held it back: to get its
+    /// bytes, unless they are here, and to send it.
+    public typealias Began = @LoopActor (_ held: UInt64) -> Void
+
+    /// Sends it once.
     public func send(
-        _ medium: Medium, by bot: Bot, to destination: Destination, began: @LoopActor () -> Void = {}
+        _ medium: Medium, by bot: Bot, to destination: Destination, began: @escaping Began = { _ in }
     ) async throws(Failure) -> TelegramSent {
         guard let kind = TelegramKind(rawValue: medium.key.kind.rawValue) else {
             throw Failure(.permanent, "Telegram knows no \(medium.key.kind.rawValue)")
@@ -70,9 +74,8 @@ public final class MediaUpload {
             throw Failure(
                 .permanent, "the file has \(size) bytes; Telegram takes at most \(limit) as \(kind.rawValue)")
         }
-        began()
-        let source = try await open(medium)
-        let sent = try await call(kind, .upload(source.upload(medium)), bot, destination) {}
+        let source = try await open(medium, began)
+        let sent = try await call(kind, .upload(source.upload(medium)), bot, destination, began)
         withExtendedLifetime(source.owner) {}
         uploads += 1
         uploadedBytes += size
@@ -105,19 +108,21 @@ public final class MediaUpload {
         deinit { close(descriptor) }
     }
 
-    private func open(_ medium: Medium) async throws(Failure) -> Source {
+    private func open(_ medium: Medium, _ began: @escaping Began) async throws(Failure) -> Source {
         do {
             let key = try ObjectKey(medium.objectKey)
             guard let cache else { return try await stream(key, medium) }
             let store = store
             do {
                 let file = try await cache.file(medium.objectKey, length: medium.bytes) { descriptor in
+                    began(0)
                     let info = try await store.save(key, to: descriptor, nil)
                     try MediaUpload.check(info.length, medium)
                 }
                 return Source(isFile: true, descriptor: file.descriptor, offset: 0, owner: file)
             } catch let error where MediaUpload.isDisk(error) {
                 // The cache's disk is full, or broken: the bytes go from socket to socket.
+                began(0)
                 return try await stream(key, medium)
             }
         } catch let error as Failure {
@@ -161,11 +166,12 @@ public final class MediaUpload {
     /// Waits for its turn and makes one call; at a chat that refuses the bot, another in the next of the warm-up chats.
     private func call(
         _ kind: TelegramKind, _ file: TelegramFile, _ bot: Bot, _ destination: Destination,
-        _ began: @LoopActor () -> Void
+        _ began: Began
     ) async throws(Failure) -> TelegramSent {
         while true {
             let turn: LimiterTurn
             var caption: String?
+            let asked = clock.now
             do throws(LimiterError) {
                 switch destination {
                 case .warmup: turn = try await bot.limiter.warmupTurn()
@@ -178,7 +184,7 @@ public final class MediaUpload {
                 if case .upload(let upload) = file { upload.discard() }
                 throw MediaUpload.failure(error, bot)
             }
-            began()
+            began(clock.now - asked)
             var message = TelegramMessage(kind, to: turn.chat, file, caption: caption)
             if case .warmup = destination { message.isSilent = true }
             do throws(TelegramError) {

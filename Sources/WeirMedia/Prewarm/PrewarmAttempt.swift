@@ -6,6 +6,7 @@ extension PrewarmWorker {
     func run(_ job: HeldJob) async {
         let outcome = await attempt(job)
         job.isRunning = false
+        slots.free(at: clock.now)
         attempts.record(clock.now - job.began)
         // The next one starts while this one's end is written down.
         wake()
@@ -30,14 +31,10 @@ extension PrewarmWorker {
         guard let bot = bots[medium.key.bot] else {
             return .failed(error: "no bot \(medium.key.bot) is configured")
         }
-        var started = false
         var weak: CachedFile?
         for _ in 0...options.weakRetries {
             do throws(MediaUpload.Failure) {
-                let sent = try await upload.send(medium, by: bot, to: .warmup) {
-                    if !started { self.began(job) }
-                    started = true
-                }
+                let sent = try await upload.send(medium, by: bot, to: .warmup) { self.asked(job, held: $0) }
                 guard let file = sent.file else {
                     return decide(.transient, "the answer has no file in it", job)
                 }
@@ -56,9 +53,16 @@ extension PrewarmWorker {
         return weak.map { .ready($0) } ?? .release
     }
 
-    private func began(_ job: HeldJob) {
-        guard job.entry.attempts <= 1 else { return }
-        starts.record(UInt64(max(0, wall() - job.entry.enqueuedAt)) * 1_000_000)
+    /// A request for the job goes out, which the bot's limits held back for so many nanoseconds.
+    private func asked(_ job: HeldJob, held: UInt64) {
+        guard !job.hasAsked, job.entry.attempts <= 1 else { return }
+        job.hasAsked = true
+        let waited = UInt64(max(0, wall() - job.entry.enqueuedAt)) * 1_000_000
+        starts.record(waited)
+        // It could start when it was there, and a slot was.
+        let slotWaited = clock.now - job.slotSince
+        let due = min(waited, slotWaited)
+        dispatches.record(due > held ? due - held : 0)
     }
 
     private func decide(_ failure: RetrySchedule.Failure, _ reason: String, _ job: HeldJob) -> JobOutcome {

@@ -30,6 +30,9 @@ public final class PrewarmWorker {
     public private(set) var batches = Histogram()
     /// From a job's enqueueing to its first request, of first attempts; nanoseconds.
     public internal(set) var starts = Histogram()
+    /// The same from when the job could start, enqueued and with a free slot, and without the wait for Telegram's limits:
+    /// what the worker itself adds; nanoseconds.
+    public internal(set) var dispatches = Histogram()
     /// From an attempt's beginning to its end; nanoseconds.
     public internal(set) var attempts = Histogram()
     public var onEvent: (@LoopActor (PrewarmEvent) -> Void)?
@@ -44,6 +47,7 @@ public final class PrewarmWorker {
     let buffer: DispatchBuffer
     /// Jobs whose lease is held, by their number; also those whose end is being written down.
     var held: [Int64: HeldJob] = [:]
+    var slots = PrewarmSlots()
     private let ticker: LoopTimer
     private let renewer: LoopTimer
     private var isDispatching = false
@@ -77,6 +81,7 @@ public final class PrewarmWorker {
     public func start() {
         guard state == .stopped else { return }
         state = .running
+        slots.open(options.concurrency, at: clock.now)
         onEvent?(
             .started(
                 intervalMilliseconds: options.intervalMilliseconds, concurrency: options.concurrency,
@@ -111,6 +116,7 @@ public final class PrewarmWorker {
     public func resume() {
         guard state == .paused || state == .draining else { return }
         state = .running
+        slots.open(at: clock.now)
         workArrived()
     }
 
@@ -243,7 +249,8 @@ public final class PrewarmWorker {
     }
 
     private func begin(_ job: LeasedJob, _ batch: PrewarmBatch) {
-        let one = HeldJob(job, batch: batch, until: clock.deadline(after: options.lease), clock.now)
+        let one = HeldJob(
+            job, batch: batch, until: clock.deadline(after: options.lease), slotSince: slots.take(), clock.now)
         held[job.entry.id] = one
         // It was claimed while the worker stopped.
         if state == .stopped { one.giveBack() }
