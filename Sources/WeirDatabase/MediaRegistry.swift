@@ -14,6 +14,9 @@ public protocol MediaRegistry: AnyObject, Sendable {
     /// One medium; nil when there is none.
     func entry(_ key: MediaKey) async throws(DatabaseError) -> MediaEntry?
 
+    /// The one with this job; nil when there is none.
+    func entry(id: Int64) async throws(DatabaseError) -> MediaEntry?
+
     /// The kinds under which a bot has these bytes, in the order of their names.
     func entries(bot: String, sha256: String) async throws(DatabaseError) -> [MediaEntry]
 

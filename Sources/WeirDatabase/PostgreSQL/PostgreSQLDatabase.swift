@@ -89,6 +89,11 @@
             return try MediaEntry.read(row)
         }
 
+        func entry(id: Int64) async throws(DatabaseError) -> MediaEntry? {
+            guard let row = try await read(PostgreSQLMedia.byNumber(.integer(id))).first else { return nil }
+            return try MediaEntry.read(row)
+        }
+
         func entries(bot: String, sha256: String) async throws(DatabaseError) -> [MediaEntry] {
             try PostgreSQLEntry.read(try await read(PostgreSQLMedia.byDigest(.text(bot), .text(sha256))))
         }

@@ -7,6 +7,9 @@
         static let byKey = PostgreSQLQuery(
             "media_entry",
             "SELECT \(MediaEntry.columns) FROM media_cache AS c \(MediaEntry.join) WHERE \(ofKey)")
+        static let byNumber = PostgreSQLQuery(
+            "media_entry_by_number",
+            "SELECT \(MediaEntry.columns) FROM media_cache AS c \(MediaEntry.join) WHERE c.id = $1")
         static let byDigest = PostgreSQLQuery(
             "media_entries",
             """

@@ -77,6 +77,10 @@
             try await read { (connection) throws(DatabaseError) in try SQLiteMedia.entry(key, connection) }
         }
 
+        func entry(id: Int64) async throws(DatabaseError) -> MediaEntry? {
+            try await read { (connection) throws(DatabaseError) in try SQLiteMedia.entry(id: id, connection) }
+        }
+
         func entries(bot: String, sha256: String) async throws(DatabaseError) -> [MediaEntry] {
             try await read { (connection) throws(DatabaseError) in
                 try SQLiteMedia.entries(bot: bot, sha256: sha256, connection)

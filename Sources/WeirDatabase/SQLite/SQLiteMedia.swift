@@ -6,6 +6,8 @@
             SELECT \(MediaEntry.columns) FROM media_cache AS c \(MediaEntry.join)
             WHERE c.bot_slug = ?1 AND c.sha256 = ?2 AND c.kind = ?3
             """)
+        private static let byNumber = SQLiteQuery(
+            "SELECT \(MediaEntry.columns) FROM media_cache AS c \(MediaEntry.join) WHERE c.id = ?1")
         private static let byDigest = SQLiteQuery(
             """
             SELECT \(MediaEntry.columns) FROM media_cache AS c \(MediaEntry.join)
@@ -53,6 +55,10 @@
 
         static func entry(_ key: MediaKey, _ connection: SQLiteConnection) throws(DatabaseError) -> MediaEntry? {
             try connection.row(byKey, values(key), MediaEntry.read)
+        }
+
+        static func entry(id: Int64, _ connection: SQLiteConnection) throws(DatabaseError) -> MediaEntry? {
+            try connection.row(byNumber, [.integer(id)], MediaEntry.read)
         }
 
         static func entries(

@@ -33,8 +33,8 @@ extension PrewarmWorker {
         return job(id, hint, rank)
     }
 
-    /// Seconds since a job was enqueued.
-    public func age(of job: Job) -> Double { max(0, Double(wall() - job.enqueuedAt) / 1000) }
+    /// Seconds since a job was enqueued, at a time in milliseconds since 1970.
+    public func age(since enqueuedAt: Int64) -> Double { max(0, Double(wall() &- enqueuedAt) / 1000) }
 
     private func job(_ held: HeldJob) -> Job {
         let entry = held.entry

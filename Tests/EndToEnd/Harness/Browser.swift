@@ -133,6 +133,13 @@ final class Browser {
     func text(_ script: String) throws -> String { try evaluate(script).text ?? "" }
     func number(_ script: String) throws -> Double { try evaluate(script).number ?? .nan }
 
+    /// Chooses files in an input of files, as its dialog would.
+    func choose(_ files: [String], in script: String) throws {
+        let answer = try call("Runtime.evaluate", ["expression": .string(script)])
+        guard let object = answer["result"]?["objectId"] else { throw Failure("\(script) is no element") }
+        try call("DOM.setFileInputFiles", ["files": .array(files.map { .string($0) }), "objectId": object])
+    }
+
     /// Waits until a script gives true.
     func wait(_ what: String, for script: String) throws {
         try eventually(what) { try evaluate(script) == .bool(true) ? true : nil }
