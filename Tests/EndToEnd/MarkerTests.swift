@@ -17,7 +17,11 @@ struct MarkerTests {
             """
             live:
               stations:
-                - { name: tv, format: ts, source: { kind: push, password: \(Self.password), stall_timeout: 1h }, ring: \(ring) }
+                - name: tv
+                  format: ts
+                  source: { kind: push, password: \(Self.password), stall_timeout: 1h }
+                  ring: \(ring)
+                  warm: { seconds: 0 }
 
             """
         ) { try body($0, file, scratch.path) }
