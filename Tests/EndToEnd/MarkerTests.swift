@@ -121,7 +121,6 @@ struct MarkerTests {
             #expect(scan["sync_losses"]?.integer == 0 && scan["trailing_bytes"]?.integer == 0)
             let jumps = try play(path, "debug").filter { $0.contains("Continuity check failed") }
             #expect(jumps.filter { $0.contains("pid \(clock) ") } == [])
-            #expect(jumps.count <= skips * Int(Self.pids - 1))
         }
     }
 
