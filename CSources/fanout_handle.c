@@ -171,9 +171,8 @@ const weir_histogram_t *weir_fanout_lag(const weir_fanout_t *fanout) {
 size_t weir_fanout_listener_bytes(const weir_fanout_t *fanout) {
   const weir_landing_t *landing = fanout->options.landing;
   size_t unit = weir_log_unit(fanout->log);
-  size_t injected =
-      landing != NULL && landing->inject != NULL ? WEIR_LANDING_MAX + unit : 0;
-  return sizeof(weir__listener_t) + unit + injected;
+  size_t units = landing != NULL && landing->inject != NULL ? 3 : 1;
+  return sizeof(weir__listener_t) + units * unit;
 }
 
 void *weir_fanout_data(const weir_fanout_t *fanout) {

@@ -255,8 +255,8 @@ static void report_skip(weir__listener_t *listener, uint64_t now) {
   fanout->options.on_skip(fanout, &info);
 }
 
-/* What it alone is sent before the bytes at its new place. A unit of an earlier
- * skip's that was cut goes first; those not begun have had their day. */
+/* The unit that it alone is sent before the bytes at its new place. An earlier
+ * skip's goes first if it was cut; one that is not begun has had its day. */
 static void inject(weir__listener_t *listener, const weir_landing_t *landing) {
   weir_fanout_t *fanout = listener->fanout;
   uint32_t unit = weir_log_unit(fanout->log);
@@ -264,9 +264,9 @@ static void inject(weir__listener_t *listener, const weir_landing_t *landing) {
   size_t left = (size_t)(listener->inject_length - listener->inject_sent);
   memmove(bytes, bytes + listener->inject_sent, left % unit);
   left %= unit;
-  left += landing->inject(fanout->options.landing_context, listener->position,
-                          bytes + left);
-  listener->inject_length = (uint16_t)left;
+  landing->inject(fanout->options.landing_context, listener->position,
+                  bytes + left);
+  listener->inject_length = (uint16_t)(left + unit);
   listener->inject_sent = 0;
 }
 

@@ -67,7 +67,7 @@ typedef struct weir__listener {
 
   char label[WEIR_FANOUT_LABEL_MAX + 1];
   uint8_t rest[]; /* one unit; the pending bytes stand at its end. Behind it,
-                     with a landing, WEIR_LANDING_MAX bytes and a unit */
+                     where a landing injects, two: what was cut, what is new */
 } weir__listener_t;
 
 /* What one flush came to. */

@@ -13,14 +13,14 @@
 
 #define WEIR__PSI_SETS    4u /* that are kept */
 #define WEIR__PSI_PACKETS (WEIR_TRACK_PREAMBLE_MAX / WEIR_TS_PACKET)
-/* PIDs whose counters are kept: PAT, PMTs; an even number. */
+/* PIDs whose counters are kept: PAT, PMTs, the marker's; an even number. */
 #define WEIR__PSI_PIDS (WEIR_TS_PROGRAMS_MAX + 2)
 
 /* PAT and PMTs of some part of the stream. */
 typedef struct weir__psi {
   uint32_t packets;
-  uint32_t pids; /* in the list below */
-  uint16_t pid[WEIR__PSI_PIDS];
+  uint32_t pids;                 /* in the list below */
+  uint16_t pid[WEIR__PSI_PIDS];  /* the last is what a skip is marked on */
   uint8_t of[WEIR__PSI_PACKETS]; /* each packet's index in that list */
   uint8_t bytes[WEIR_TRACK_PREAMBLE_MAX];
 } weir__psi_t;

@@ -73,11 +73,26 @@ static uint64_t land(void *context) {
   return weir__index_at(index, index->count - 1)->position;
 }
 
-static size_t inject(void *context, uint64_t position, uint8_t *bytes) {
-  weir_track_t *track = context;
-  if (position != track->landing) weir__track_land(track, position);
-  memcpy(bytes, track->landing_bytes, track->landing_length);
-  return track->landing_length;
+/* One marker, however many PIDs there are: on the PCR's it says that the clock
+ * may jump; on the others it would hide a loss that is one (ISO/IEC 13818-1
+ * 2.4.3.5). */
+static void inject(void *context, uint64_t position, uint8_t *unit) {
+  const weir_track_t *track = context;
+  const weir__index_t *index = &track->index;
+  weir__point_t point = {.position = UINT64_MAX};
+  if (index->count > 0) point = *weir__index_at(index, index->count - 1);
+  if (point.position != position) { /* head */
+    point.position = position;
+    weir__track_counters(track, &point);
+  }
+  uint16_t pid = track->clock_pid;
+  int continuity = weir_ts_continuity(track->ts, pid);
+  if (point.psi > 0) {
+    const weir__psi_t *psi = weir__index_psi(index, point.psi);
+    pid = psi->pid[psi->pids - 1];
+    continuity = weir__point_counter(&point, psi->pids - 1);
+  }
+  weir_ts_discontinuity(unit, pid, (uint8_t)(continuity & 15));
 }
 
 const weir_landing_t *weir_track_landing(void) {

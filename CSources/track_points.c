@@ -13,7 +13,6 @@
 
 #define PAYLOAD 0x10u
 #define UNKNOWN 0xffu
-#define MARKERS (WEIR_LANDING_MAX / WEIR_TS_PACKET)
 
 const weir_ts_program_t *weir__track_followed(const weir_track_t *track) {
   const weir_ts_program_t *found = NULL;
@@ -87,6 +86,17 @@ double weir__track_time(const weir_track_t *track, uint64_t position) {
 
 /* ---- join points ---- */
 
+/* The PCR's, or else that of video; while nothing is known of a programme, the
+ * one that time is taken from. */
+static uint16_t marker_pid(const weir_track_t *track) {
+  const weir_ts_program_t *program = weir__track_followed(track);
+  if (program == NULL) return track->clock_pid;
+  uint16_t pid = program->pcr_pid;
+  for (uint32_t i = program->streams; pid == WEIR_TS_NO_PID && i-- > 0;)
+    if (program->stream[i].is_video || i == 0) pid = program->stream[i].pid;
+  return pid;
+}
+
 static void renew_psi(weir_track_t *track) {
   uint16_t pids[WEIR__PSI_PACKETS];
   weir__psi_t psi;
@@ -97,10 +107,10 @@ static void renew_psi(weir_track_t *track) {
     uint32_t k = 0;
     while (k < psi.pids && psi.pid[k] != pids[i])
       k++;
-    if (k == psi.pids && psi.pids < WEIR__PSI_PIDS)
-      psi.pid[psi.pids++] = pids[i];
+    if (k == psi.pids) psi.pid[psi.pids++] = pids[i];
     psi.of[i] = (uint8_t)k;
   }
+  psi.pid[psi.pids++] = marker_pid(track);
   weir__index_renew(&track->index, &psi);
   track->has_psi = 0;
 }
@@ -154,28 +164,6 @@ void weir__track_counters(const weir_track_t *track, weir__point_t *point) {
     weir__point_set_counter(point, i, counters[i]);
 }
 
-void weir__track_land(weir_track_t *track, uint64_t position) {
-  const weir_ts_program_t *program = weir__track_followed(track);
-  uint32_t streams = program != NULL ? program->streams : 0, count = 0;
-  uint16_t pid[MARKERS] = {0};
-  uint8_t counters[MARKERS];
-  for (uint32_t i = 0; i < streams + WEIR_TS_PIDS && count < MARKERS; i++) {
-    uint16_t next =
-        i < streams ? program->stream[i].pid : (uint16_t)(i - streams);
-    uint32_t k = 0;
-    while (k < count && pid[k] != next)
-      k++;
-    if (k == count && weir_ts_continuity(track->ts, next) >= 0)
-      pid[count++] = next;
-  }
-  look_around(track, position, pid, count, counters);
-  for (uint32_t i = 0; i < count; i++)
-    weir_ts_discontinuity(track->landing_bytes + i * WEIR_TS_PACKET, pid[i],
-                          counters[i]);
-  track->landing = position;
-  track->landing_length = count * WEIR_TS_PACKET;
-}
-
 void weir__track_settle(weir_track_t *track) {
   if (track->has_psi && weir_ts_programs(track->ts) > 0) renew_psi(track);
   for (uint32_t i = 0; i < track->pending_count; i++) {
@@ -186,7 +174,6 @@ void weir__track_settle(weir_track_t *track) {
     weir__track_counters(track, &point);
     if (track->index.count == 0) track->has_changed = 1;
     weir__index_add(&track->index, &point);
-    weir__track_land(track, point.position);
   }
   track->pending_count = 0;
 }

@@ -57,10 +57,6 @@ struct weir_track {
   int64_t time; /* ticks since the last gap, at clock_packet */
   double rate;  /* bytes a second; 0: not known */
 
-  uint64_t landing; /* where those who skip land, */
-  size_t landing_length;
-  uint8_t landing_bytes[WEIR_LANDING_MAX]; /* and what they are sent first */
-
   uint32_t pending_count;
   weir__pending_t pending[WEIR__TRACK_PENDING];
 };
@@ -82,11 +78,6 @@ uint64_t weir__track_position(const weir_track_t *track, uint64_t packet);
 
 /* The counters of the last packets before a point, of the newest set's PIDs. */
 void weir__track_counters(const weir_track_t *track, weir__point_t *point);
-
-/* Makes the markers for who skips to a position: one for each PID that may have
- * been heard, those of the programme that is followed first. They stay the same
- * for it: a PID that has not come since goes on with the counter it had. */
-void weir__track_land(weir_track_t *track, uint64_t position);
 
 /* When the byte at a position came, ticks: between two points by the bytes
  * between them. */

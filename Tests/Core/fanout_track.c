@@ -1,6 +1,6 @@
 /* Listeners of a transport stream: each receives the packets from where it
  * joined, whole and in order, but for what it was told it missed; and it goes
- * on at a point where decoding can begin, behind a discontinuity packet. */
+ * on at a point where decoding can begin, behind one discontinuity packet. */
 #include "scale.h"
 #include "source_ts_test.h"
 
@@ -16,6 +16,7 @@ typedef struct viewer {
   uint64_t preamble;
   uint64_t skipped;
   uint64_t jumps;
+  uint64_t markers;  /* not the log's */
   uint64_t received; /* packets of the log */
   uint32_t announced;
   uint32_t appetite; /* bytes in a round; 0: takes none */
@@ -32,6 +33,10 @@ static uint64_t seed = 4;
 
 static int is_discontinuity(const uint8_t *packet) {
   return packet[3] >> 4 == 2 && (packet[5] & 0x80) != 0;
+}
+
+static uint16_t pid_of(const uint8_t *packet) {
+  return (uint16_t)((packet[1] & 0x1f) << 8 | packet[2]);
 }
 
 static int is_access(uint64_t position) {
@@ -55,7 +60,9 @@ static void take_packet(viewer_t *viewer) {
     return;
   }
   if (is_discontinuity(packet)) {
+    CHECK_EQ(pid_of(packet), TEST_VIDEO_PID); /* of the PCR */
     viewer->announced++;
+    viewer->markers++;
     return;
   }
   CHECK(viewer->announced > 0);
@@ -119,7 +126,7 @@ static void on_end(weir_fanout_t *fanout, const weir_listener_info_t *who,
   /* A skip of which nothing has arrived is in the account only. */
   CHECK_EQ(viewer->start + who->sent_bytes + who->skipped_bytes, who->position);
   CHECK(viewer->skipped <= who->skipped_bytes);
-  CHECK(viewer->jumps <= who->skips);
+  CHECK(viewer->jumps <= viewer->markers && viewer->markers <= who->skips);
   if (reason == WEIR_END_SHUTDOWN) {
     CHECK_EQ(viewer->part_length, 0);
     CHECK_EQ(viewer->next, who->position);

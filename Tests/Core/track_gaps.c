@@ -11,6 +11,10 @@ static test_track_t test;
 static uint8_t stream[PART * WEIR_TS_PACKET];
 static uint8_t copy[4 << 20];
 
+static uint16_t pid_of(const uint8_t *packet) {
+  return (uint16_t)((packet[1] & 0x1f) << 8 | packet[2]);
+}
+
 static size_t push_part(test_mux_t *mux, uint32_t packets) {
   size_t length = test_mux_fill(mux, stream, packets);
   uint64_t head = weir_log_head(test.log);
@@ -27,7 +31,7 @@ static void check_marked(uint64_t position, const uint8_t *packets,
   size_t length = test_copy_log(test.log, position, copy);
   const uint8_t *at = copy;
   for (uint32_t i = 0; i < count; i++, packets += WEIR_TS_PACKET) {
-    uint16_t pid = (uint16_t)((packets[1] & 0x1f) << 8 | packets[2]);
+    uint16_t pid = pid_of(packets);
     if (!is_marked[pid]) {
       weir_ts_discontinuity(expected, pid, (packets[3] - 1) & 15);
       CHECK(memcmp(at, expected, WEIR_TS_PACKET) == 0);
@@ -222,29 +226,34 @@ static void test_limit(void) {
   test_track_close(&test);
 }
 
-/* Who heard `heard`, is sent markers, and goes on at a position, hears no
- * error. */
+/* Who goes on at a position is sent one marker, on the PCR's PID: in that
+ * nothing jumps, and in the others only where something is lost. */
 static void check_landing(const uint8_t *heard, size_t length, uint64_t to) {
   static uint8_t all[sizeof copy];
-  uint8_t *end = all + length;
+  uint8_t *end = all + length, *marker = end;
   memcpy(all, heard, length);
-  size_t injected = weir_track_landing()->inject(test.track, to, end);
-  CHECK_EQ(injected, TEST_PIDS * WEIR_TS_PACKET);
-  CHECK_EQ(end[2], TEST_VIDEO_PID & 0xff); /* the programme goes first */
-  end += injected;
+  weir_track_landing()->inject(test.track, to, marker);
+  end += WEIR_TS_PACKET;
   end += test_copy_log(test.log, to, end);
-  CHECK_EQ(test_decode(all, 0, all, (size_t)(end - all)).errors, 0);
+  const uint8_t *next = marker + WEIR_TS_PACKET;
+  while (next < end && pid_of(next) != TEST_VIDEO_PID)
+    next += WEIR_TS_PACKET;
+  CHECK(next < end);
+  uint8_t expected[WEIR_TS_PACKET];
+  weir_ts_discontinuity(expected, TEST_VIDEO_PID, (next[3] - 1) & 15);
+  CHECK(memcmp(marker, expected, WEIR_TS_PACKET) == 0);
+  test_decoder_t decoder = test_decode(all, 0, all, (size_t)(end - all));
+  CHECK_EQ(decoder.video_errors, 0);
+  CHECK(decoder.errors > 0 && decoder.errors < TEST_PIDS);
 }
 
 /* Where a listener that skips lands, and what it is sent first. */
 static void test_landing(void) {
   const weir_landing_t *landing = weir_track_landing();
   static uint8_t heard[600 * WEIR_TS_PACKET];
-  uint8_t nothing[WEIR_LANDING_MAX];
   test_mux_t mux = test_mux(2000);
   test_track_open(&test, 1 << 20);
   CHECK_EQ(landing->land(test.track), 0);
-  CHECK_EQ(landing->inject(test.track, 0, nothing), 0);
 
   push_part(&mux, 2601);
   memcpy(heard, stream, sizeof heard);
@@ -264,15 +273,44 @@ static void test_landing(void) {
   uint64_t head = weir_log_head(test.log);
   CHECK_EQ(landing->land(test.track), head);
   memcpy(heard, stream, sizeof heard);
-  size_t length = landing->inject(test.track, head, copy);
-  CHECK_EQ(length, TEST_PIDS * WEIR_TS_PACKET);
+  uint8_t before[WEIR_TS_PACKET], after[WEIR_TS_PACKET];
+  landing->inject(test.track, head, before);
   push_part(&mux, 500);
+  landing->inject(test.track, head, after);
+  CHECK(memcmp(before, after, WEIR_TS_PACKET) == 0);
   check_landing(heard, sizeof heard, head);
   weir_track_info_t info;
   weir_track_info(test.track, &info);
   CHECK_EQ(info.joins, 0);
   CHECK_EQ(info.last_join, UINT64_MAX);
   test_track_close(&test);
+}
+
+/* Which PID a skip is marked on, by what the PMT says of the PCR. */
+static uint16_t landing_pid(uint16_t pcr_pid, int has_psi) {
+  uint8_t marker[WEIR_TS_PACKET];
+  test_mux_t mux = test_mux(2000);
+  mux.pcr_pid = pcr_pid;
+  test_track_open(&test, 1 << 20);
+  size_t length = test_mux_fill(&mux, stream, PART);
+  for (uint32_t i = 0; i < PART && !has_psi; i++) {
+    uint8_t *packet = stream + i * WEIR_TS_PACKET;
+    if (pid_of(packet) == TEST_PAT_PID || pid_of(packet) == TEST_PMT_PID)
+      set_pid(packet, WEIR_TS_NO_PID);
+  }
+  CHECK(weir_track_push(test.track, stream, length) >= 0);
+  weir_track_landing()->inject(test.track,
+                               weir_track_landing()->land(test.track), marker);
+  CHECK(test_is_marker(marker));
+  test_track_close(&test);
+  return pid_of(marker);
+}
+
+static void test_landing_pid(void) {
+  CHECK_EQ(landing_pid(TEST_VIDEO_PID, 1), TEST_VIDEO_PID);
+  CHECK_EQ(landing_pid(TEST_AUDIO_PID, 1), TEST_AUDIO_PID);
+  CHECK_EQ(landing_pid(WEIR_TS_NO_PID, 1), TEST_VIDEO_PID);
+  CHECK_EQ(landing_pid(TEST_AUDIO_PID, 0), TEST_VIDEO_PID); /* where PCRs are */
 }
 
 int main(void) {
@@ -286,5 +324,6 @@ int main(void) {
   test_late();
   test_limit();
   test_landing();
+  test_landing_pid();
   return 0;
 }

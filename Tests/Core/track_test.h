@@ -23,6 +23,7 @@ typedef struct test_mux {
   uint8_t version;
   uint64_t clock;    /* PCR of packet 0, 27 MHz */
   uint32_t psi_left; /* packets of PSI that are due */
+  uint16_t pcr_pid;  /* what the PMT says; 0: video, which has them */
   uint8_t has_no_pcr;
   uint8_t is_access; /* the last packet that was made is one */
   uint8_t counters[8192];
@@ -63,7 +64,8 @@ static inline size_t test_section(const test_mux_t *mux, int is_pmt,
   *to++ = 0;
   *to++ = 0;
   if (is_pmt) {
-    to = test_put16(to, 0xe000 | TEST_VIDEO_PID); /* of the PCR */
+    to = test_put16(
+        to, 0xe000u | (mux->pcr_pid != 0 ? mux->pcr_pid : TEST_VIDEO_PID));
     to = test_put16(to, 0xf000 | mux->pmt_bytes);
     for (uint32_t left = mux->pmt_bytes; left > 0;) {
       uint32_t some = left < 102 ? left : left < 104 ? 100 : 102;
@@ -244,6 +246,7 @@ static inline size_t test_unmark(uint8_t *packets, size_t length) {
 typedef struct test_decoder {
   weir_ts_t *ts;
   uint64_t psi_errors; /* of continuity */
+  uint64_t video_errors;
   uint64_t errors;
   uint64_t first_access; /* packet */
   uint64_t first_pmt;
@@ -258,6 +261,7 @@ static inline void test_on_continuity(weir_ts_t *ts, uint16_t pid,
   (void)packet;
   decoder->errors++;
   if (pid == TEST_PAT_PID || pid == TEST_PMT_PID) decoder->psi_errors++;
+  if (pid == TEST_VIDEO_PID) decoder->video_errors++;
 }
 
 static inline void test_on_access(weir_ts_t *ts,

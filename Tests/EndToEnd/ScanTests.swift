@@ -59,6 +59,41 @@ struct ScanTests {
         guard result.exit == .code(0) else { throw Failure(result.errors) }
     }
 
+    @Test("ends with a report or an error whatever became of a file", .enabled(if: Peer.has("ffmpeg")))
+    func mutants() throws {
+        let scratch = try Scratch()
+        try Self.encode(scratch.path + "/x.ts", ["-c:v", "mpeg2video", "-c:a", "mp2"])
+        let whole = try Disk.read(scratch.path + "/x.ts")
+        var state: [UInt16] = [3, 13, 1000]
+        func random(_ below: Int) -> Int { below > 0 ? nrand48(&state) % below : 0 }
+        var reports = 0
+        let count = Pace.scale > 1 ? 1000 : 30
+        for number in 0..<count {
+            let start = random(whole.count)
+            var file = Array(whole[start..<min(whole.count, start + random(400_000))])
+            // Damaged in up to a hundred places, or everywhere.
+            for _ in 0..<(number % 10 == 0 ? file.count / 50 : random(100)) where !file.isEmpty {
+                let at = random(file.count)
+                switch random(4) {
+                case 0: file[at] = UInt8(random(256))
+                case 1: file[at] = 0x47
+                case 2: file.removeSubrange(at..<min(file.count, at + random(400)))
+                default: file.insert(contentsOf: file[at..<min(file.count, at + random(400))], at: random(at))
+                }
+            }
+            try Disk.write(scratch.path + "/mutant.ts", file)
+            let result = try Peer.run([Daemon.program, "scan", scratch.path + "/mutant.ts", "--json"])
+            if result.exit == .code(0) {
+                let packets = try #require(JSON(result.text)?["packets"]?.integer, "mutant \(number)")
+                #expect(packets <= file.count / 188, "mutant \(number)")
+                reports += 1
+            } else {
+                #expect(result.exit == .code(1) && !result.errors.isEmpty, "mutant \(number): \(result)")
+            }
+        }
+        #expect(reports > count / 3, "\(reports) reports")
+    }
+
     @Test("reads a pipe as it reads a file")
     func pipe() throws {
         let scratch = try Scratch()

@@ -71,12 +71,14 @@ struct SeamTests {
             #expect(try #require(warm?["tail"]?.integer) > 8 << 20)
 
             // Lagging into the files costs nothing, falling behind them does. A disk that cannot give everybody what is asked
-            // for, or is so busy that the files began anew, proves less; so does a program that is much slower than it is.
+            // for, or is so busy that the files began anew, proves less; so does a machine that leaves the program, or those
+            // who listen, without a turn for a good part of what is kept.
             let restarts = try #require(try weir.metrics()["weir_live_warm_restarts_total{station=\"tv\"}"])
             let by = { (kind: String) in crowd.listeners.filter { $0.text("kind") == kind } }
             #expect(!by("stall").isEmpty && !by("past").isEmpty)
             #expect(by("past").allSatisfy { $0.number("skips") > 0 }, "nothing to fall behind")
-            guard restarts == 0 && !one.isBusy && !Pace.isSanitized && crowd.lag("p99") < 1000 else { return }
+            let isOnTime = crowd.lag("max") < 500 && crowd.first("max") < 500
+            guard restarts == 0 && !one.isBusy && !Pace.isSanitized && isOnTime else { return }
             #expect(by("healthy").allSatisfy { $0.number("skips") == 0 }, "a healthy one lost something")
             #expect(by("stall").allSatisfy { $0.number("skips") == 0 }, "the files did not reach")
             expectWarm(crowd)

@@ -82,32 +82,42 @@ static void begin_segment(struct body *body, uint64_t number) {
   body->segments++;
 }
 
+/* It goes on at a random-access point, behind one marker of its PID, whose
+ * counter alone does not jump. */
+static void take_skip(struct body *body, const uint8_t *packet) {
+  follow_set(body, packet);
+  if (!is_access(body, packet)) body->blind++;
+  if (body->ahead > 1) body->doubled++;
+  if (body->ahead_of != index_of(packet)) body->unsaid++;
+  int counter = body->counter_of[body->ahead_of];
+  forget_counters(body);
+  body->counter_of[body->ahead_of] = counter;
+}
+
 /* The stream goes on elsewhere. */
 static void take_break(struct body *body, const uint8_t *packet,
                        uint64_t number) {
   uint64_t run = number >> PACKET_RUN_BITS;
   uint64_t before = body->next >> PACKET_RUN_BITS;
-  int is_lossy = body->is_lossy && !body->behind_marker && run == before;
+  int is_lossy = body->is_lossy && body->ahead == 0 && run == before;
   if (is_lossy && number > body->next) {
     body->missing += number - body->next;
     forget_counters(body);
   } else if (body->is_mixed && run == before) {
     body->turned++;
     forget_counters(body);
-  } else if (!body->behind_marker) {
+  } else if (body->ahead == 0) {
     body->broken++;
     forget_counters(body);
-  } else if (run != before) {
-    if (run < before) body->broken++;
-    body->runs++;
-    if (!is_access(body, packet) && (number & PACKET_INDEX) != 0) body->blind++;
-  } else if (number < body->next) {
+  } else if (run < before || number < body->next) {
     body->broken++;
+  } else if (run != before && (number & PACKET_INDEX) == 0) {
+    body->runs++; /* from its beginning on: behind that run's own markers */
   } else {
-    body->skips++;
-    body->skipped += (number - body->next) * PACKET;
-    follow_set(body, packet);
-    if (!is_access(body, packet)) body->blind++;
+    body->runs += run != before;
+    body->skips += run == before;
+    if (run == before) body->skipped += (number - body->next) * PACKET;
+    take_skip(body, packet);
   }
   begin_segment(body, number);
 }
@@ -120,8 +130,8 @@ static void take_marker(struct body *body, const uint8_t *packet) {
     body->unsaid++;
     return;
   }
-  if (body->behind_marker >> index & 1u) body->doubled++;
-  body->behind_marker |= 1u << index;
+  body->ahead++;
+  body->ahead_of = index;
   body->counter_of[index] = (int)packet_counter(packet);
 }
 
@@ -145,20 +155,24 @@ static void take_packet(struct body *body, const uint8_t *packet) {
   if (!body->has_begun) {
     body->has_begun = 1;
     if (body->preamble != 2) body->unsaid++;
-    if (!is_access(body, packet)) body->blind++;
+    if (body->ahead > 0)
+      take_skip(body, packet);
+    else if (!is_access(body, packet))
+      body->blind++;
     body->next = trailer.number;
-    body->early = body->behind_marker != 0;
-    body->behind_marker = 0;
+    body->early = body->ahead > 0;
+    body->ahead = 0;
     body->position = trailer.number * PACKET;
     begin_segment(body, trailer.number);
   } else if (trailer.number != body->next) {
     take_break(body, packet, trailer.number);
-  } else if (body->behind_marker) {
+  } else if (body->ahead > 0) {
     body->kept++;
+    if (body->ahead > 1 || body->ahead_of != index_of(packet)) body->doubled++;
   }
   follow_set(body, packet);
   count(body, packet);
-  body->behind_marker = 0;
+  body->ahead = 0;
   body->packets++;
   body->next = trailer.number + 1;
   body->written = trailer.written;

@@ -3,10 +3,11 @@
  * stream that source.c wrote.
  *
  * What it must be: a PAT and a PMT; then the stream from a random-access
- * point of that programme on, packet by packet. It may break only behind marker
- * packets: where the listener skipped, forward and onto a random-access point,
- * or where the source itself was away. Continuity counters never jump but where
- * a marker of their PID says so.
+ * point of that programme on, packet by packet. It may break only where the
+ * listener skipped, forward and onto a random-access point, behind one marker
+ * packet, of the PID that has the PCRs; or where the source itself was away,
+ * which each PID says before its next packet. Continuity counters never jump
+ * but where a marker of their PID says so, or a skip was.
  */
 #ifndef WARM_BODY_H
 #define WARM_BODY_H
@@ -44,7 +45,7 @@ struct body {
   uint64_t torn;    /* no packet where one must be */
   uint64_t forged;  /* a packet whose hash is wrong */
   uint64_t broken;  /* a break without a marker, or backwards */
-  uint64_t doubled; /* markers of one PID one after another */
+  uint64_t doubled; /* more markers than say what happened */
   uint64_t blind;   /* a start or landing that is no random-access point */
   uint64_t unsaid;  /* a preamble that is not what a decoder needs */
   uint64_t counted; /* continuity counters that collide */
@@ -54,7 +55,8 @@ struct body {
 
   unsigned set; /* of programmes */
   int has_begun;
-  unsigned behind_marker;            /* bits: of which PIDs, as below */
+  unsigned ahead;                    /* markers since the last packet */
+  unsigned ahead_of;                 /* PID of the last of them, as below */
   int counter_of[1 + 2 * BODY_SETS]; /* PAT; PMT and video of each set; -1: any
                                         is right */
   uint8_t partial[PACKET];

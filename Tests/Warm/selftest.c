@@ -9,6 +9,7 @@
 #include "body.h"
 
 #define PACKETS_MAX 40000u
+#define UNSAID      0x1fffu /* a PID that the stream does not have */
 
 static uint8_t *stream;
 static size_t packets;
@@ -100,11 +101,41 @@ static void append(size_t index, size_t count) {
   length += count * PACKET;
 }
 
-/* What announces that the stream goes on with the packet at `index`. */
-static void append_markers(size_t index) {
-  uint16_t pids[] = {packet_video_pid(0), 0, packet_pmt_pid(0)};
-  for (size_t i = 0; i < 3; i++, length += PACKET)
-    put_marker(bytes + length, pids[i], index);
+/* What announces that a PID goes on with the packet at `index` or later. */
+static void append_marker(uint16_t pid, size_t index) {
+  put_marker(bytes + length, pid, index);
+  length += PACKET;
+}
+
+static void append_skip(size_t index, size_t count) {
+  append_marker(packet_video_pid(0), index);
+  append(index, count);
+}
+
+/* Makes the last packet one of the source's second run. */
+static void renumber(uint64_t number) {
+  uint8_t *packet = bytes + length - PACKET;
+  struct packet_trailer trailer = packet_trailer(packet);
+  trailer.number = (uint64_t)1 << PACKET_RUN_BITS | number;
+  memcpy(packet + PACKET_TRAILER, &trailer, sizeof trailer);
+  trailer.hash = packet_hash(packet);
+  memcpy(packet + PACKET_TRAILER, &trailer, sizeof trailer);
+}
+
+/* The stream from `index` on, as what it is or as a second run, each PID behind
+ * a marker, but one. */
+static void append_gap(size_t index, size_t count, int is_run,
+                       uint16_t unmarked) {
+  uint16_t marked[3] = {unmarked, unmarked, unmarked};
+  for (size_t i = 0, found = 0; i < count; i++, index++) {
+    uint16_t pid = packet_pid(at(index));
+    if (pid != marked[0] && pid != marked[1] && pid != marked[2]) {
+      append_marker(pid, index);
+      marked[found++] = pid;
+    }
+    append(index, 1);
+    if (is_run) renumber(i);
+  }
 }
 
 static void accepts(void) {
@@ -115,23 +146,27 @@ static void accepts(void) {
              body.preamble == 2 && body.segments == 1,
          "its packets are counted");
   size_t landing = key_after(key + 4000);
-  append_markers(landing);
-  append(landing, 500);
+  append_skip(landing, 2000);
   body = read_bytes();
-  expect(body_faults(&body) == 0 && body.skips == 1 && body.markers == 3 &&
+  expect(body_faults(&body) == 0 && body.skips == 1 && body.markers == 1 &&
              body.skipped == (landing - key - 2000) * PACKET &&
              body.segments == 2,
-         "a skip behind markers is no fault, and is counted");
+         "a skip behind a marker is no fault, and is counted");
   begin();
-  append_markers(key + 2000);
-  append(key + 2000, 100);
+  append_gap(key + 2000, 2000, 0, UNSAID);
   body = read_bytes();
-  expect(body_faults(&body) == 0 && body.kept == 1 && body.skips == 0,
+  expect(body_faults(&body) == 0 && body.kept == 3 && body.markers == 3 &&
+             body.skips == 0,
          "markers without a loss are no skip");
+  begin();
+  append_gap(landing, 2000, 1, UNSAID);
+  body = read_bytes();
+  expect(body_faults(&body) == 0 && body.runs == 1 && body.markers == 3 &&
+             body.skips == 0,
+         "another run behind markers is no skip");
 }
 
 static void refuses(void) {
-  struct body body;
   size_t key = begin();
   bytes[1000 * PACKET + 100] ^= 1;
   expect(read_bytes().forged == 1, "one wrong bit is seen");
@@ -168,30 +203,36 @@ static void refuses(void) {
   append(landing, 500);
   expect(read_bytes().broken == 1, "a skip without a marker is seen");
   begin();
-  append_markers(landing + 1);
-  append(landing + 1, 500);
+  append_skip(landing + 1, 500);
   expect(read_bytes().blind == 1, "a landing beside a key is seen");
   begin();
-  append_markers(landing);
-  append_markers(landing);
-  append(landing, 500);
-  expect(read_bytes().doubled == 3, "two markers of a PID are seen");
-  for (unsigned i = 1; i < 3; i++) {
-    begin();
-    append_markers(landing);
-    length -= (3 - i) * PACKET;
-    append(landing, 2000);
-    body = read_bytes();
-    expect(body.broken + body.counted == 3 - i, "a PID without one is seen");
-  }
+  append_marker(packet_video_pid(0), landing);
+  append_skip(landing, 500);
+  expect(read_bytes().doubled == 1, "a second marker of a skip is seen");
   begin();
-  append_markers(landing);
-  bytes[length - 3 * PACKET + 3] ^= 1;
+  append_marker(packet_pmt_pid(0), landing);
+  append_skip(landing, 500);
+  expect(read_bytes().doubled == 1, "a skip's marker of another PID is seen");
+  begin();
+  append_marker(packet_pmt_pid(0), landing);
   append(landing, 500);
+  expect(read_bytes().unsaid == 1, "a marker of the wrong PID is seen");
+  begin();
+  append_skip(landing, 500);
+  bytes[length - 501 * PACKET + 3] ^= 1;
   expect(read_bytes().counted == 1, "a marker of another counter is seen");
   begin();
-  append_markers(key);
-  append(key, 500);
+  append_marker(packet_video_pid(0), key + 2000);
+  append_gap(key + 2000, 2000, 0, UNSAID);
+  expect(read_bytes().doubled == 1, "a marker too many of a gap is seen");
+  begin();
+  append_gap(landing, 2000, 1, packet_pmt_pid(0));
+  expect(read_bytes().counted == 1, "a PID of a gap without one is seen");
+  begin();
+  append_gap(landing, 2000, 1, packet_video_pid(0));
+  expect(read_bytes().broken == 1, "a run that begins without one is seen");
+  begin();
+  append_skip(key, 500);
   expect(read_bytes().broken == 1, "a jump backwards is seen");
 }
 

@@ -130,8 +130,6 @@ typedef struct weir_fanout_counters {
   uint32_t listeners_peak;
 } weir_fanout_counters_t;
 
-#define WEIR_LANDING_MAX 1024u /* bytes that one skip may inject */
-
 /*
  * Where a listener lands that fell behind everything, for logs in which not
  * every unit can be the next (a transport stream). Without one it is head.
@@ -140,10 +138,9 @@ typedef struct weir_landing {
   /* A unit boundary in [tail, head], head for anything else: UINT64_MAX to wait
    * for one, with nothing sent meanwhile and no clock running. Required. */
   uint64_t (*land)(void *context);
-  /* Bytes that this listener alone is sent before those at `position`: whole
-   * units, at most WEIR_LANDING_MAX; returns how many. They do not count as
-   * sent. May be NULL. */
-  size_t (*inject)(void *context, uint64_t position, uint8_t *bytes);
+  /* Writes the one unit that this listener alone is sent before the bytes at
+   * `position`. It does not count as sent. May be NULL. */
+  void (*inject)(void *context, uint64_t position, uint8_t *unit);
 } weir_landing_t;
 
 typedef struct weir_fanout_options {

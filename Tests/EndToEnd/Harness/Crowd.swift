@@ -95,8 +95,8 @@ struct Crowd {
         #expect(number("late") == 0, "who has not caught up", sourceLocation: sourceLocation)
     }
 
-    /// What it had begins where the head said, and what it lost is what the server counted. The source has had no gap, and
-    /// the station no other listeners.
+    /// What it had begins where the head said, what it lost is what the server counted, and each loss is behind one marker.
+    /// The source has had no gap, and the station no other listeners.
     func expectAccounted(_ weir: Daemon, sourceLocation: SourceLocation = #_sourceLocation) throws {
         try eventually("all have left") { () -> Bool? in
             let left = weir.events("listener left")
@@ -110,6 +110,9 @@ struct Crowd {
             // Who was overtaken before the first packet was sent has a marker before it.
             let early = listener.number("first") * 188 - listener.number("position")
             #expect(early == 0 || (early > 0 && listener.number("early") == 1), sourceLocation: sourceLocation)
+            // Each time that it was overtaken, one packet says so: no more, no less.
+            let times = listener.number("skips") + listener.number("kept") + listener.number("early")
+            #expect(listener.number("markers") == times, "\(listener)", sourceLocation: sourceLocation)
             guard let event = left[listener.address]?.first, let skipped = event.number("skipped") else {
                 throw Failure("the server knows nothing of \(listener)")
             }
