@@ -154,6 +154,8 @@
             let kind: DatabaseError.Kind =
                 switch status & 0xff {
                 case SQLITE_FULL: .diskFull
+                // SQLite knows ENOSPC only.
+                case SQLITE_IOERR where SQLiteFile.isFull(number): .diskFull
                 case SQLITE_BUSY, SQLITE_LOCKED: .busy
                 case SQLITE_IOERR, SQLITE_CANTOPEN, SQLITE_READONLY, SQLITE_PERM: .file
                 case SQLITE_CORRUPT, SQLITE_NOTADB: .damaged
