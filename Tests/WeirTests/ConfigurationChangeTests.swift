@@ -106,6 +106,24 @@ import WeirLive
         }
     }
 
+    /// Keys that are for files only have no text of their own.
+    @Test func otherBotsAndOtherPointsAreSaidToNeedARestart() {
+        let former = Configuration()
+        var bots = former
+        bots.telegram.bots = [TelegramOptions.Bot()]
+        var chats = bots
+        chats.telegram.bots[0].warmupChats = [1]
+        var sizes = former
+        sizes.prewarm.priority.sizes.removeLast()
+        for (former, next, key) in [
+            (former, bots, "telegram.bots"), (bots, chats, "telegram.bots"), (former, sizes, "prewarm.priority.sizes"),
+        ] {
+            let change = ConfigurationChange(from: former, to: next)
+            #expect(change.pending == [key] && change.isEmpty)
+            #expect(change.result == former, "what runs stays as it is")
+        }
+    }
+
     @Test func anotherCertificateTakesEffectButToBeginOrEndHTTPSNeedsARestart() {
         let plain = Configuration()
         var secure = Configuration()
