@@ -216,7 +216,10 @@ public final class PrewarmWorker {
             if buffer.count <= limit / 2 {
                 buffer.hasOverflowed = false
                 let entries = try await database.peek(JobSelection(limit: limit, agingCap: options.agingCap))
-                for entry in entries where held[entry.id] == nil { buffer.push(entry, now: wall()) }
+                // Each finds its place among the ages from where the one before it is.
+                for entry in entries.sorted(by: { $0.enqueuedAt < $1.enqueuedAt }) where held[entry.id] == nil {
+                    buffer.push(entry, now: wall())
+                }
                 if entries.count == limit { buffer.hasOverflowed = true }
             }
             // Only large ones are here: the slot for small ones would stand empty.
