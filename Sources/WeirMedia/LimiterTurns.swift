@@ -87,12 +87,12 @@ public final class TelegramLimiter {
             limiter.limited(turn, retryAfter: retryAfter, at: clock.now)
             onLimited?()
         case .kicked, .chatNotFound, .migrated:
-            limiter.answered(turn)
+            limiter.answered(turn, at: clock.now)
             pause(turn.chat)
         case .server, .timeout, .connection, .malformed, .cancelled, .source, .tooLarge:
             // Nothing is known, or nothing was asked.
-            break
-        default: limiter.answered(turn)
+            limiter.lost(turn, at: clock.now)
+        default: limiter.answered(turn, at: clock.now)
         }
         serve()
     }
