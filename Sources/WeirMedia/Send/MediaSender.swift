@@ -40,13 +40,14 @@ public final class MediaSender {
 
     private func attempt(_ send: MediaSend, _ began: UInt64) async throws(Refusal) -> MediaSend.Outcome {
         guard let bot = worker.bots[send.bot] else { throw .noBot(send.bot) }
+        let deadline = worker.clock.deadline(after: min(max(0, send.wait), MediaSend.longestWait))
         let key = try await key(of: send)
-        guard let file = try await ready(key) else { return try await join(key, bot, send) }
-        if let outcome = try await call(file, key, bot, send, began) {
+        guard let file = try await ready(key) else { return try await join(key, bot, send, deadline) }
+        if let outcome = try await call(file, key, bot, send, deadline, began) {
             counters.hits += 1
             return outcome
         }
-        return try await replace(file, key, bot, send)
+        return try await replace(file, key, bot, send, deadline)
     }
 
     private func key(of send: MediaSend) async throws(Refusal) -> MediaKey {
@@ -84,13 +85,18 @@ public final class MediaSender {
 
     /// One call; nil when Telegram does not know the identifier any more. A weak one is tried as other kinds too.
     private func call(
-        _ file: CachedFile, _ key: MediaKey, _ bot: Bot, _ send: MediaSend, _ began: UInt64? = nil
+        _ file: CachedFile, _ key: MediaKey, _ bot: Bot, _ send: MediaSend, _ deadline: UInt64, _ began: UInt64? = nil
     ) async throws(Refusal) -> MediaSend.Outcome? {
         guard let kind = TelegramKind(rawValue: key.kind.rawValue) else { throw .noMedium }
         if let began { overhead.record(worker.clock.now - began) }
         for kind in [kind] + (file.isWeak ? MediaSender.others[kind] ?? [] : []) {
             let turn: LimiterTurn
-            do throws(LimiterError) { turn = try await bot.limiter.turn(to: send.chat) } catch { throw .busy }
+            do throws(LimiterError) {
+                turn = try await bot.limiter.turn(to: send.chat, by: deadline)
+            } catch {
+                if case .late(let seconds) = error { throw .limited(after: seconds) }
+                throw .busy
+            }
             do throws(TelegramError) {
                 let sent = try await bot.client.send(
                     TelegramMessage(kind, to: turn.chat, .id(file.id), caption: send.caption))
@@ -110,7 +116,7 @@ public final class MediaSender {
     /// The identifier was refused: the medium is warm no more, and goes to this chat as bytes, unless somebody is uploading
     /// it already. The new identifier is kept.
     private func replace(
-        _ file: CachedFile, _ key: MediaKey, _ bot: Bot, _ send: MediaSend
+        _ file: CachedFile, _ key: MediaKey, _ bot: Bot, _ send: MediaSend, _ deadline: UInt64
     ) async throws(Refusal) -> MediaSend.Outcome {
         let medium = try await entry(key).medium
         do throws(DatabaseError) {
@@ -119,32 +125,36 @@ public final class MediaSender {
         } catch {
             throw .database(error)
         }
-        if let outcome = try await upload(key, bot, send) { return outcome }
-        return try await join(key, bot, send)
+        if let outcome = try await upload(key, bot, send, deadline) { return outcome }
+        return try await join(key, bot, send, deadline)
     }
 
     /// Takes the medium's job, so that nobody else does, and uploads it to the chat; nil when somebody has it.
-    private func upload(_ key: MediaKey, _ bot: Bot, _ send: MediaSend) async throws(Refusal) -> MediaSend.Outcome? {
+    private func upload(
+        _ key: MediaKey, _ bot: Bot, _ send: MediaSend, _ deadline: UInt64
+    ) async throws(Refusal) -> MediaSend.Outcome? {
         let entry = try await entry(key)
         guard entry.phase == .queued else { return nil }
         let job: HeldJob?
         do throws(DatabaseError) { job = try await worker.take(entry.id) } catch { throw .database(error) }
         guard let job else { return nil }
         do throws(MediaUpload.Failure) {
-            let sent = try await worker.send(job, bot, to: .chat(send.chat, caption: send.caption))
+            let sent = try await worker.send(job, bot, to: .chat(send.chat, caption: send.caption, by: deadline))
             counters.uploads += 1
             return MediaSend.Outcome(way: .upload, message: sent.message, fileID: sent.file?.id ?? "")
         } catch {
             if let telegram = error.telegram { throw .telegram(telegram) }
+            if case .limited(let seconds) = error.failure { throw .limited(after: seconds) }
             throw .upload(error.reason)
         }
     }
 
     // MARK: Waiting
 
-    private func join(_ key: MediaKey, _ bot: Bot, _ send: MediaSend) async throws(Refusal) -> MediaSend.Outcome {
+    private func join(
+        _ key: MediaKey, _ bot: Bot, _ send: MediaSend, _ deadline: UInt64
+    ) async throws(Refusal) -> MediaSend.Outcome {
         let clock = worker.clock
-        let deadline = clock.deadline(after: min(max(0, send.wait), MediaSend.longestWait))
         let promoted: MediaEntry?
         do throws(DatabaseError) {
             promoted = try await database.promote(key, score: PriorityTable.range.upperBound)
@@ -153,12 +163,16 @@ public final class MediaSender {
         }
         if let promoted {
             // Without a chat to warm it in, it goes straight to where it is wanted.
-            if !bot.isWarmed, send.wait > 0, let outcome = try await upload(key, bot, send) { return outcome }
+            if !bot.isWarmed, send.wait > 0, let outcome = try await upload(key, bot, send, deadline) {
+                return outcome
+            }
             worker.push(promoted)
         }
         while true {
             if let file = try await ready(key) {
-                guard let outcome = try await call(file, key, bot, send) else { throw .notReady(try await entry(key)) }
+                guard let outcome = try await call(file, key, bot, send, deadline) else {
+                    throw .notReady(try await entry(key))
+                }
                 counters.joined += 1
                 return outcome
             }
