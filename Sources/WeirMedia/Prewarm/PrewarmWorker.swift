@@ -33,6 +33,8 @@ public final class PrewarmWorker {
     /// From an attempt's beginning to its end; nanoseconds.
     public internal(set) var attempts = Histogram()
     public var onEvent: (@LoopActor (PrewarmEvent) -> Void)?
+    /// Called when a medium has become ready here.
+    var onReady: (@LoopActor (MediaKey, CachedFile) -> Void)?
 
     let database: any Database
     let upload: MediaUpload

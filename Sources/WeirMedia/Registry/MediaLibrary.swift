@@ -31,6 +31,8 @@ public final class MediaLibrary {
     /// They stay there afterwards.
     private let keepsBytes: Bool
     private let worker: PrewarmWorker
+    /// Called when a medium is forgotten here.
+    var onRemove: (@LoopActor (MediaKey) -> Void)?
     /// One at a time for each digest: an object is not deleted while the same bytes come in again.
     private let lock = KeyedLock()
 
@@ -177,6 +179,7 @@ public final class MediaLibrary {
                 throw Refusal.database(error)
             }
             guard let removal else { return false }
+            onRemove?(key)
             guard removal.objectIsUnused else { return true }
             spool.remove(removal.medium.objectKey)
             do throws(ObjectError) { try await store.delete(ObjectKey(removal.medium.objectKey)) } catch {

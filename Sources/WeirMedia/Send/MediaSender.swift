@@ -18,11 +18,14 @@ public final class MediaSender {
     private let database: any Database
     private let worker: PrewarmWorker
     private let library: MediaLibrary
+    private let known = KnownFiles()
 
     public init(database: any Database, worker: PrewarmWorker, library: MediaLibrary) {
         self.database = database
         self.worker = worker
         self.library = library
+        worker.onReady = { [known] in known.remember($1, as: $0) }
+        library.onRemove = { [known] in known.forget($0) }
     }
 
     /// Sends it once; never twice, also when Telegram's answer was lost.
@@ -50,20 +53,38 @@ public final class MediaSender {
         return try await replace(file, key, bot, send, deadline)
     }
 
+    /// The database has just failed, and may take its time to fail again.
+    private var isAway: Bool { if case .failing(let error) = database.state { error.isTransient } else { false } }
+
     private func key(of send: MediaSend) async throws(Refusal) -> MediaKey {
         if let kind = send.kind { return MediaKey(bot: send.bot, sha256: send.sha256, kind: kind) }
         let entries: [MediaEntry]
+        if isAway, let key = known.find(bot: send.bot, sha256: send.sha256) { return key }
         do throws(DatabaseError) {
             entries = try await database.entries(bot: send.bot, sha256: send.sha256)
         } catch {
+            if error.isTransient, let key = known.find(bot: send.bot, sha256: send.sha256) { return key }
             throw .database(error)
         }
         guard let entry = entries.first(where: { $0.status == .ready }) ?? entries.first else { throw .noMedium }
         return entry.medium.key
     }
 
+    /// As the database has it; while it is away, as it was known last. An identifier that is wrong by now is refused by
+    /// Telegram, and nothing worse.
     private func ready(_ key: MediaKey) async throws(Refusal) -> CachedFile? {
-        do throws(DatabaseError) { return try await database.readyFile(key) } catch { throw .database(error) }
+        if isAway, let file = known[key] { return file }
+        do throws(DatabaseError) {
+            guard let file = try await database.readyFile(key) else {
+                known.forget(key)
+                return nil
+            }
+            known.remember(file, as: key)
+            return file
+        } catch {
+            if error.isTransient, let file = known[key] { return file }
+            throw .database(error)
+        }
     }
 
     private func entry(_ key: MediaKey) async throws(Refusal) -> MediaEntry {
@@ -118,6 +139,7 @@ public final class MediaSender {
     private func replace(
         _ file: CachedFile, _ key: MediaKey, _ bot: Bot, _ send: MediaSend, _ deadline: UInt64
     ) async throws(Refusal) -> MediaSend.Outcome {
+        known.forget(key)
         let medium = try await entry(key).medium
         do throws(DatabaseError) {
             _ = try await database.refuse(
