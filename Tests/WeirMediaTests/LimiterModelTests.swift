@@ -43,16 +43,11 @@ import Testing
         #expect(groups.share429(from: 600) <= 0.01)
         #expect(groups.rate(from: 600, to: 1200) >= 0.9 * 400)
         #expect(groups.violations == 0)
-        print("groups", groups.rate(from: 600, to: 1200) / 400, groups.share429(from: 0), groups.share429(from: 600))
-        model.upload = 0.5...4
-        let slow = model.run(seconds: 1200, seed: seed)
-        print("slow", slow.rate(from: 600, to: 1200) / 400, slow.share429(from: 0), slow.share429(from: 600))
         model.chats = Self.chats(10)
         model.upload = 0.05...0.15
         let chats = model.run(seconds: 1200, seed: seed)
         #expect(chats.share429(from: 600) <= 0.01)
         #expect(chats.violations == 0)
-        print("chats", chats.rate(from: 600, to: 1200) / 600, chats.share429(from: 0), chats.share429(from: 600))
     }
 
     /// What is configured is more than is allowed.

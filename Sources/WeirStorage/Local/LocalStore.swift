@@ -114,7 +114,7 @@ public final class LocalStore: ObjectStore {
             let digest: String
             do throws(ObjectError) {
                 digest = try await copy(file, 0, info.length, to: descriptor, "get", key)
-            } catch where error.kind == .length {
+            } catch let error where error.kind == .length {
                 throw ObjectError(.damaged, operation: "get", key: key.text, "the file has become shorter")
             }
             try await work("get", key) { () throws(ObjectError) in
