@@ -1,6 +1,7 @@
 import Testing
 import WeirHTTP
 import WeirLive
+import WeirMedia
 
 @testable import Weir
 
