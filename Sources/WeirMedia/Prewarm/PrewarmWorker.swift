@@ -99,7 +99,7 @@ public final class PrewarmWorker {
         let deadline = LoopTimer(clock: clock)
         deadline.schedule(at: clock.deadline(after: grace)) { [weak self] in
             for job in self?.held.values.map({ $0 }) ?? [] { job.giveBack() }
-            // A fetch does not end with those who wait for it.
+            // Also for those who upload to where somebody waits: they are nobody's to cancel.
             self?.upload.cache?.stopFetching()
         }
         await becomeIdle()
