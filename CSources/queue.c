@@ -65,6 +65,7 @@ struct weir_queue {
   link_t ages;
   link_t *waiting; /* the oldest that is not overdue, or the list's head */
   link_t *fresh;   /* the oldest that is fresh, or the list's head */
+  link_t *recent;  /* the one that came last, or its neighbour */
   node_t *free;    /* NULL: none */
   tier_t tiers[TIERS];
   weir_queue_counters_t counters;
@@ -220,12 +221,17 @@ static inline void advance(weir_queue_t *queue, uint64_t now) {
 
 /* Puts a node into a tier, and into its place among the ages. */
 static inline void place(weir_queue_t *queue, node_t *node, tier_name_t tier) {
-  link_t *next = &queue->ages;
-  for (link_t *previous;
-       (previous = at(queue, next->previous)) != &queue->ages &&
-       NODE(previous, age)->submitted > node->submitted;)
-    next = previous;
+  link_t *end = &queue->ages, *before = at(queue, end->previous), *next;
+  /* Jobs come in the order of their ages, or many old ones together. */
+  if (before != end && NODE(before, age)->submitted > node->submitted)
+    before = queue->recent;
+  while (before != end && NODE(before, age)->submitted > node->submitted)
+    before = at(queue, before->previous);
+  while ((next = after(queue, before)) != end &&
+         NODE(next, age)->submitted <= node->submitted)
+    before = next;
   insert(queue, next, &node->age);
+  queue->recent = &node->age;
   enter(queue, node, tier);
   if (tier == OVERDUE)
     queue->counters.overdue++;
@@ -266,6 +272,7 @@ static inline void take(weir_queue_t *queue, node_t *node, weir_job_t *job) {
   if (job != NULL) hand_out(queue, node, job);
   if (queue->waiting == &node->age) queue->waiting = after(queue, &node->age);
   if (queue->fresh == &node->age) queue->fresh = after(queue, &node->age);
+  if (queue->recent == &node->age) queue->recent = after(queue, &node->age);
   leave(queue, node);
   take_out(queue, &node->age);
   take_out(queue, &node->chain);
@@ -282,7 +289,7 @@ static size_t chains_of(const weir_queue_t *queue) {
 
 static void prepare(weir_queue_t *queue) {
   make_empty(queue, &queue->ages);
-  queue->waiting = queue->fresh = &queue->ages;
+  queue->waiting = queue->fresh = queue->recent = &queue->ages;
   for (int i = 0; i < TIERS * PRIORITIES; i++)
     make_empty(queue, &queue->tiers[i / PRIORITIES].buckets[i % PRIORITIES]);
   for (size_t i = 0; i < chains_of(queue); i++)

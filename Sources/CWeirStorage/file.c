@@ -13,13 +13,11 @@
 #include "CWeirStorage.h"
 
 static int each_block(int from, uint64_t offset, uint64_t length, int to,
-                      uint8_t digest[WEIR_SHA256_SIZE]) {
+                      uint64_t place, weir_sha256_t *sha) {
   uint64_t done = 0;
   int status = 0;
-  weir_sha256_t sha;
   uint8_t *block = malloc(WEIR_PUMP_BUFFER);
   if (!block) return UV_ENOMEM;
-  weir_sha256_begin(&sha);
   while (status == 0 && done < length) {
     size_t room = WEIR_PUMP_BUFFER;
     size_t written = 0;
@@ -31,10 +29,10 @@ static int each_block(int from, uint64_t offset, uint64_t length, int to,
       status = count < 0 ? -errno : UV_EOF;
       break;
     }
-    weir_sha256_add(&sha, block, (size_t)count);
+    weir_sha256_add(sha, block, (size_t)count);
     while (to >= 0 && written < (size_t)count) {
       ssize_t put = pwrite(to, block + written, (size_t)count - written,
-                           (off_t)(done + written));
+                           (off_t)(place + done + written));
       if (put < 0 && errno == EINTR) continue;
       if (put < 0) {
         status = -errno;
@@ -45,18 +43,22 @@ static int each_block(int from, uint64_t offset, uint64_t length, int to,
     done += (uint64_t)count;
   }
   free(block);
-  weir_sha256_end(&sha, digest);
   return status;
 }
 
 int weir_file_copy(int from, uint64_t offset, uint64_t length, int to,
-                   uint8_t digest[WEIR_SHA256_SIZE]) {
-  return each_block(from, offset, length, to, digest);
+                   uint64_t place, weir_sha256_t *sha) {
+  return each_block(from, offset, length, to, place, sha);
 }
 
 int weir_file_digest(int file, uint64_t offset, uint64_t length,
                      uint8_t digest[WEIR_SHA256_SIZE]) {
-  return each_block(file, offset, length, -1, digest);
+  weir_sha256_t sha;
+  int status;
+  weir_sha256_begin(&sha);
+  status = each_block(file, offset, length, -1, 0, &sha);
+  weir_sha256_end(&sha, digest);
+  return status;
 }
 
 int weir_file_unnamed(const char *directory) {

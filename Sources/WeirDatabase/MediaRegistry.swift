@@ -20,6 +20,9 @@ public protocol MediaRegistry: AnyObject, Sendable {
     /// The kinds under which a bot has these bytes, in the order of their names.
     func entries(bot: String, sha256: String) async throws(DatabaseError) -> [MediaEntry]
 
+    /// Whether any medium has this object, of whatever bot and kind.
+    func isUsed(object key: String) async throws(DatabaseError) -> Bool
+
     /// The read path of sending: the `file_id`, if it is ready. Never waits for writers.
     func readyFile(_ key: MediaKey) async throws(DatabaseError) -> CachedFile?
 

@@ -27,6 +27,9 @@ public struct Limiter: Sendable {
     public static let memory: Double = 3600
     /// Uploads ahead of need that may follow each other at once; else they go evenly, so that a place is soon free.
     public static let burst = 3
+    /// The used part of a group's minute from which on uploads ahead of need go evenly there. Close to each other they might
+    /// count within one second, as some take longer than others; the minute lets no more of them through anyway.
+    public static let evenLoad = 0.5
 
     public let rates: LimiterRates
     private(set) var bot: LimiterBook
@@ -59,7 +62,9 @@ public struct Limiter: Sendable {
             // A forgotten one makes room; `take` has looked for some.
             return now + 1_000_000_000
         }
-        return max(book(for: chat).opens(), opens(for: priority))
+        let book = book(for: chat)
+        let even = priority == .prewarm ? book.even(at: now) : 0
+        return max(book.opens(), even, opens(for: priority))
     }
 
     /// When the bot may call at all.
@@ -108,6 +113,7 @@ public struct Limiter: Sendable {
         let isShort = retryAfter <= Limiter.shortRetry
         let isChats = turn.chatLoads.contains { $0 >= 0.5 }
         var book = book(for: turn.chat)
+        book.answered(turn.time, at: now)
         book.close(until: until)
         for (index, load) in turn.chatLoads.enumerated() {
             // A minute's limit may be over within a second, a second's never lasts.
@@ -122,10 +128,14 @@ public struct Limiter: Sendable {
     }
 
     /// The call was answered, by anything else than 429.
-    public mutating func answered(_ turn: LimiterTurn) {
+    public mutating func answered(_ turn: LimiterTurn, at now: UInt64) {
         bot.quicken()
         chats[turn.chat]?.quicken()
+        lost(turn, at: now)
     }
+
+    /// The call is over, and whether it counted is not known.
+    public mutating func lost(_ turn: LimiterTurn, at now: UInt64) { chats[turn.chat]?.answered(turn.time, at: now) }
 
     /// Forgets chats of which nothing matters any more.
     /// - Complexity: O(chats)
@@ -159,6 +169,8 @@ struct LimiterBook: Sendable, Equatable {
     private(set) var windows: [LimiterWindow]
     /// Nothing may be called before.
     private(set) var closedUntil: UInt64 = 0
+    /// When the last call was made.
+    private var latest: UInt64 = 0
 
     init(windows: [LimiterWindow], closedUntil: UInt64 = 0) {
         self.windows = windows
@@ -167,7 +179,22 @@ struct LimiterBook: Sendable, Equatable {
 
     func opens(reserve: Int = 0) -> UInt64 { windows.reduce(closedUntil) { max($0, $1.opens(reserve: reserve)) } }
 
-    mutating func note(_ now: UInt64) { for index in windows.indices { windows[index].note(now) } }
+    /// When the next call may be made so that they go evenly; 0 where they need not.
+    func even(at now: UInt64) -> UInt64 {
+        guard let window = windows.first(where: { $0.countsAnswers }), window.load(at: now) >= Limiter.evenLoad else {
+            return 0
+        }
+        return LimiterWindow.add(latest, window.length / Double(window.room))
+    }
+
+    mutating func note(_ now: UInt64) {
+        latest = now
+        for index in windows.indices { windows[index].note(now) }
+    }
+
+    mutating func answered(_ time: UInt64, at now: UInt64) {
+        for index in windows.indices { windows[index].answered(time, at: now) }
+    }
 
     mutating func close(until: UInt64) { closedUntil = max(closedUntil, until) }
 

@@ -69,8 +69,10 @@ public final class TelegramLimiter {
     // MARK: Waiting
 
     /// Returns when a call that somebody waits for may be made to a chat. A cancelled task waits no longer.
-    public func turn(to chat: TelegramChat) async throws(LimiterError) -> LimiterTurn {
-        try await wait(Waiter(chat))
+    /// - Parameter deadline: of the limiter's clock. A turn that would come later is not waited for.
+    /// - Throws: `.late` then, as soon as that is known.
+    public func turn(to chat: TelegramChat, by deadline: UInt64 = .max) async throws(LimiterError) -> LimiterTurn {
+        try await wait(Waiter(chat, by: deadline))
     }
 
     /// Returns when an upload ahead of need may be made, and to which of the warm-up chats: the next in turn that is free.
@@ -87,12 +89,12 @@ public final class TelegramLimiter {
             limiter.limited(turn, retryAfter: retryAfter, at: clock.now)
             onLimited?()
         case .kicked, .chatNotFound, .migrated:
-            limiter.answered(turn)
+            limiter.answered(turn, at: clock.now)
             pause(turn.chat)
         case .server, .timeout, .connection, .malformed, .cancelled, .source, .tooLarge:
             // Nothing is known, or nothing was asked.
-            break
-        default: limiter.answered(turn)
+            limiter.lost(turn, at: clock.now)
+        default: limiter.answered(turn, at: clock.now)
         }
         serve()
     }
@@ -110,10 +112,14 @@ public final class TelegramLimiter {
     private final class Waiter {
         /// Nil for any of the warm-up chats.
         let chat: TelegramChat?
+        let deadline: UInt64
         private(set) var outcome: Result<LimiterTurn, LimiterError>?
         var continuation: UnsafeContinuation<Void, Never>?
 
-        init(_ chat: TelegramChat?) { self.chat = chat }
+        init(_ chat: TelegramChat?, by deadline: UInt64 = .max) {
+            self.chat = chat
+            self.deadline = deadline
+        }
 
         func end(_ outcome: Result<LimiterTurn, LimiterError>) {
             guard self.outcome == nil else { return }
@@ -182,30 +188,28 @@ public final class TelegramLimiter {
         }
     }
 
-    /// In their order, those whose chats are free; when the next one may be.
+    /// In their order, those whose chats are free; when the next one may be. Who would be too late is told.
     private func serveSends() -> UInt64 {
         let now = clock.now
         var next = UInt64.max
         var left: [Waiter] = []
-        var index = 0
-        while index < sends.count {
-            let open = limiter.opens(for: .send)
-            guard open <= now else {
-                // None of the others can go either.
-                next = min(next, open)
-                left += sends[index...]
-                break
-            }
-            let waiter = sends[index]
-            index += 1
+        for waiter in sends {
             guard let chat = waiter.chat else { continue }
-            if let turn = limiter.take(chat, for: .send, at: now) {
-                turns += 1
-                waiter.end(.success(turn))
-            } else {
-                next = min(next, limiter.opens(chat, for: .send, at: now))
-                left.append(waiter)
+            var opens = limiter.opens(for: .send)
+            if opens <= now {
+                if let turn = limiter.take(chat, for: .send, at: now) {
+                    turns += 1
+                    waiter.end(.success(turn))
+                    continue
+                }
+                opens = limiter.opens(chat, for: .send, at: now)
             }
+            guard opens <= waiter.deadline else {
+                waiter.end(.failure(.late(after: Double(opens - now) / 1e9)))
+                continue
+            }
+            next = min(next, opens)
+            left.append(waiter)
         }
         sends = left
         return next
@@ -250,5 +254,7 @@ public enum LimiterError: Error, Sendable, Hashable {
     case noChat
     /// Too many wait already.
     case full
+    /// The turn would come too late: after so many seconds, if nobody else had one before.
+    case late(after: Double)
     case cancelled, closed
 }

@@ -4,11 +4,17 @@
 struct LimiterWindow: Sendable, Equatable {
     /// Calls that are remembered, at most; above, the same rate is kept over a shorter span.
     static let most = 1000
+    /// Seconds of a span that is long beside an upload.
+    static let longSpan: Double = 10
 
     /// Calls in a span, at most.
     let count: Int
     /// Nanoseconds.
     let span: Double
+    /// Calls count from their answers on. One counts somewhere between its beginning and its answer, and nobody says where:
+    /// of uploads that take different times, those that count together need not have begun together. In a long span the
+    /// answer is safe and costs next to nothing. In a short one it would leave a chat idle for as long as an upload takes.
+    let countsAnswers: Bool
     /// A ring, the oldest at `first`.
     private var times: [UInt64] = []
     private var first = 0
@@ -21,6 +27,7 @@ struct LimiterWindow: Sendable, Equatable {
     init(rate: Double, in seconds: Double) {
         count = Int(min(max(1, rate.rounded(.down)), Double(LimiterWindow.most)))
         span = Double(count) / rate * seconds * 1e9
+        countsAnswers = span >= LimiterWindow.longSpan * 1e9
     }
 
     static func == (a: LimiterWindow, b: LimiterWindow) -> Bool {
@@ -40,6 +47,17 @@ struct LimiterWindow: Sendable, Equatable {
             times[first] = time
             first = (first + 1) % count
         }
+    }
+
+    /// The call that was noted at `time` has been answered.
+    /// - Complexity: O(count)
+    mutating func answered(_ time: UInt64, at now: UInt64) {
+        guard countsAnswers else { return }
+        var calls = recent
+        guard let index = calls.lastIndex(of: time) else { return }
+        calls.remove(at: index)
+        calls.append(max(now, calls.last ?? 0))
+        (times, first) = (calls, 0)
     }
 
     // MARK: Learning

@@ -7,6 +7,8 @@ import WeirLoop
 //
 //   weir-database-writer jobs DIRECTORY WRITERS    adds, claims and completes media until it is killed
 //   weir-database-writer full DIRECTORY BYTES      adds until no file can grow past BYTES, and then has room again
+//   weir-database-writer quota DIRECTORY BYTES     the same, of a user's quota
+//   weir-database-writer limit DIRECTORY BYTES     the same, of the size of a file
 //
 // What the database has acknowledged is a line: "added N", "ready N".
 
@@ -48,8 +50,8 @@ func jobs(_ directory: String, writers: Int) async throws {
 }
 
 @LoopActor
-func full(_ directory: String, bytes: Int64) async throws {
-    Room.install()
+func full(_ directory: String, bytes: Int64, saying number: Int32) async throws {
+    Room.install(saying: number)
     let database = try await openDatabase(.sqlite, directory: directory)
     Room.left.store(bytes, ordering: .sequentiallyConsistent)
     var number = 0
@@ -80,8 +82,8 @@ let words = CommandLine.arguments
 guard words.count == 4, let number = Int64(words[3]) else { exit(2) }
 do {
     try LoopActor.run {
-        if words[1] == "full" {
-            try await full(words[2], bytes: number)
+        if let error = ["full": ENOSPC, "quota": EDQUOT, "limit": EFBIG][words[1]] {
+            try await full(words[2], bytes: number, saying: error)
         } else {
             try await jobs(words[2], writers: Int(number))
         }

@@ -108,51 +108,6 @@ struct MediaTests {
         }
     }
 
-    @Test("killed at any moment, it loses no job: all are ready after the last start")
-    func killed() throws {
-        let count = 30 * Pace.scale
-        let kills = 4 * Pace.scale
-        try StandIn.run(#"{"rates":null,"latency":[0.001,0.01]}"#) { telegram in
-            let scratch = try Scratch()
-            let data = scratch.path + "/data"
-            let configuration = scratch.path + "/weir.yml"
-            try Disk.write(configuration, MediaTests.configuration(telegram).utf8)
-            let files = try MediaTests.files(count, in: scratch.path)
-            var weir = try Restarted(data: data, configuration: configuration)
-            var random = SystemRandomNumberGenerator()
-            for kill in 0..<kills {
-                // Some files more, whatever becomes of them, and some calls more.
-                let until = count * (kill + 1) / kills
-                let adding = try Process(MediaTests.words(weir.port, data, ["add"] + files[..<until]))
-                defer { adding.end() }
-                let before = try telegram.count()
-                let moment = before + Int.random(in: 0...(count / kills), using: &random)
-                try eventually("some calls were made, or there is nothing to do") { () -> Bool? in
-                    if try telegram.count() >= moment { return true }
-                    return adding.state.isOver ? true : nil
-                }
-                weir.process.signal(SIGKILL)
-                _ = try weir.process.waitForExit()
-                _ = try adding.waitForExit()
-                weir = try Restarted(data: data, configuration: configuration)
-            }
-            let adding = MediaTests.words(weir.port, data, ["add", "--wait"] + files)
-            let added = try Peer.run(adding, within: 2 * Pace.patience)
-            #expect(added.exit == .code(0), "\(added.errors)")
-            let listed = try Peer.run(MediaTests.words(weir.port, data, ["ls", "--status", "ready"])).text
-            #expect(listed.split(separator: "\n").count == count)
-            // At least once: what was killed between the answer and its commit, again by the next process.
-            let uploads = try telegram.calls().filter { $0["status"]?.number ?? -1 == 200 }.compactMap {
-                $0["sha256"]?.text
-            }
-            #expect(Set(uploads).count == count)
-            let times = Dictionary(uploads.map { ($0, 1) }, uniquingKeysWith: +)
-            #expect(times.values.max() ?? 0 <= kills + 1, "\(times)")
-            weir.process.signal(SIGTERM)
-            #expect(try weir.process.waitForExit() == .code(0), "\(weir.process.state.lines.suffix(5))")
-        }
-    }
-
     // MARK: What they share
 
     /// Chats enough that nothing waits for the limits.
@@ -197,56 +152,4 @@ struct MediaTests {
             after = "&after=\(next)"
         }
     }
-}
-
-/// A daemon on a data directory that outlives it.
-private struct Restarted {
-    let process: Process
-    let port: UInt16
-
-    init(data: String, configuration: String) throws {
-        process = try Process(
-            [Daemon.program, "serve", "--listen", "127.0.0.1:0", "--data", data, "--config", configuration],
-            environment: ["WEIR_SHUTDOWN_GRACE": "5"])
-        let port = process.wait { printed -> UInt16? in
-            guard let mark = printed.text.firstRange(of: "http://127.0.0.1:"), printed.text.hasSuffix("\n") else {
-                return nil
-            }
-            return UInt16(printed.text[mark.upperBound...].prefix { $0.isNumber })
-        }
-        guard let port else { throw Failure("not started:\n\(process.state.lines.joined(separator: "\n"))") }
-        self.port = port
-    }
-}
-
-/// The stand-in for Telegram's Bot API, a process of its own.
-struct StandIn {
-    /// Its base URL.
-    let api: String
-    private let port: UInt16
-
-    /// Runs one for `body`; `control` is as its `--help` says.
-    static func run(_ control: String = #"{"rates":null}"#, _ body: (StandIn) throws -> Void) throws {
-        let program =
-            Daemon.program.split(separator: "/", omittingEmptySubsequences: false).dropLast()
-            .joined(separator: "/") + "/telegram-stand-in"
-        let process = try Process([program, "--control", control], input: .pipe)
-        defer { process.end() }
-        let line = process.wait { $0.text.hasSuffix("\n") || $0.isOver ? $0.text : nil }
-        guard let line, line.hasPrefix("http://"), let port = UInt16(line.dropLast().split(separator: ":").last ?? "")
-        else { throw Failure("the stand-in did not start: \(process.state.lines.joined(separator: "\n"))") }
-        try body(StandIn(api: String(line.dropLast()), port: port))
-        process.closeInput()
-        #expect(try process.waitForExit() == .code(0))
-    }
-
-    private func get(_ target: String) throws -> JSON {
-        let client = try Client(port: port)
-        try client.send("GET \(target) HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n")
-        guard let json = try client.reply().json else { throw Failure("no JSON from the stand-in") }
-        return json
-    }
-
-    func calls() throws -> [JSON] { try get("/calls")["calls"]?.items ?? [] }
-    func count() throws -> Int { Int(try get("/counts")["calls"]?.number ?? 0) }
 }

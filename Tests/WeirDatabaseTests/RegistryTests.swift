@@ -114,10 +114,15 @@ struct RegistryTests {
             let entries = try await database.entries(bot: "shop", sha256: Sample.digest(1))
             #expect(entries.map(\.medium.key.kind) == [.document, .photo])
 
+            let object = Sample.medium(1, kind: .photo).objectKey
+            #expect(try await database.isUsed(object: object))
+            #expect(try await !database.isUsed(object: object + "x"))
             let first = try #require(try await database.remove(Sample.key(1, kind: .photo)))
+            #expect(try await database.isUsed(object: object))
             #expect(first == Removal(medium: Sample.medium(1, kind: .photo), objectIsUnused: false))
             let second = try #require(try await database.remove(Sample.key(1, kind: .document)))
             #expect(second == Removal(medium: Sample.medium(1, kind: .document), objectIsUnused: true))
+            #expect(try await !database.isUsed(object: object))
             let third = try await database.remove(Sample.key(1, kind: .document))
             #expect(third.isAbsent)
             #expect(try await database.counts() == JobCounts())

@@ -79,10 +79,12 @@ struct SQLiteCrashTests {
         }
     }
 
-    @Test("a full disk is an error with a name, damages nothing, and is over when there is room")
-    func fullDisk() throws {
+    @Test(
+        "a full disk is an error with a name, damages nothing, and is over when there is room",
+        arguments: ["full", "quota", "limit"])
+    func fullDisk(how: String) throws {
         let folder = Folder()
-        let writer = try Companion([SQLiteCrashTests.program, "full", folder.path, "300000"])
+        let writer = try Companion([SQLiteCrashTests.program, how, folder.path, "300000"])
         var lines: [String] = []
         while let line = writer.line() { lines.append(line) }
         writer.end()

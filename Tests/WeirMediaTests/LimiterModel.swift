@@ -117,7 +117,7 @@ struct LimiterModel {
                     limiter.limited(turn, retryAfter: Double(retryAfter), at: now)
                     kept = limiter.state(at: now, wall: wallTime()).bytes
                 } else {
-                    limiter.answered(turn)
+                    limiter.answered(turn, at: now)
                 }
             }
             // What may be called now is called; the time to look again is when the next one may.

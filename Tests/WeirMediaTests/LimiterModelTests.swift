@@ -35,13 +35,13 @@ import Testing
     }
 
     /// Uploads of different lengths count in another order than they were begun in.
-    @Test(arguments: [1, 2] as [UInt64])
+    @Test(arguments: [1, 2, 3] as [UInt64])
     func callsThatTakeDifferentTimesAreLearntFrom(seed: UInt64) {
         var model = LimiterModel(chats: Self.groups(20))
         model.upload = 0.2...2
         let groups = model.run(seconds: 1200, seed: seed)
         #expect(groups.share429(from: 600) <= 0.01)
-        #expect(groups.rate(from: 600, to: 1200) >= 0.75 * 400)
+        #expect(groups.rate(from: 600, to: 1200) >= 0.9 * 400)
         #expect(groups.violations == 0)
         model.chats = Self.chats(10)
         model.upload = 0.05...0.15
@@ -91,7 +91,7 @@ import Testing
         #expect(stretched > 2.3 && stretched < 2.7)
         for _ in 0..<2000 {
             now = max(now, limiter.opens(chat, for: .prewarm, at: now))
-            limiter.answered(limiter.take(chat, for: .prewarm, at: now)!)
+            limiter.answered(limiter.take(chat, for: .prewarm, at: now)!, at: now)
         }
         #expect(limiter.book(for: chat).windows[0].stretch == 1 + Limiter.slack)
     }
@@ -141,7 +141,7 @@ import Testing
         for number in 1...20_000 {
             now += 1_100_000
             let turn = limiter.take(.number(Int64(number)), for: .send, at: now)
-            if let turn { limiter.answered(turn) }
+            if let turn { limiter.answered(turn, at: now) }
             most = max(most, limiter.chats.count)
         }
         #expect(most <= Limiter.chatLimit)

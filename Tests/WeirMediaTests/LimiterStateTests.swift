@@ -11,7 +11,7 @@ import Testing
         var now = Self.start
         for _ in 0..<25 {
             now = max(now, limiter.opens(.number(-5), for: .prewarm, at: now))
-            if let turn = limiter.take(.number(-5), for: .prewarm, at: now) { limiter.answered(turn) }
+            if let turn = limiter.take(.number(-5), for: .prewarm, at: now) { limiter.answered(turn, at: now) }
         }
         let turn = limiter.take(.name("@channel"), for: .send, at: now)!
         limiter.limited(turn, retryAfter: 40, at: now)

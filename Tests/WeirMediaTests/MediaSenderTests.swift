@@ -1,6 +1,7 @@
 import TelegramStandIn
 import Testing
 import WeirDatabase
+import WeirHTTP
 import WeirLoop
 
 @testable import WeirMedia
@@ -91,6 +92,34 @@ struct MediaSenderTests {
             #expect(try await world.send(addition, wait: 60).way == .upload)
             #expect(try await world.send(addition).way == .fileID)
             #expect(world.standIn.calls().compactMap(\.way) == [.upload, .id])
+        }
+    }
+
+    @Test("to a chat that Telegram has closed are refused when that takes longer than they wait, and say how long")
+    func closedChat() throws {
+        try MediaWorld.run { world in
+            world.worker.start()
+            let addition = try await world.add(pattern(10))
+            _ = try await world.wait(addition, is: .ready)
+            world.standIn.options.faults = [
+                StandInFault(.error(429, "Too Many Requests: retry after 3600", [("retry_after", 3600)]))
+            ]
+            do {
+                _ = try await world.send(addition, wait: 60)
+                Issue.record("it was sent")
+            } catch MediaSend.Refusal.telegram(let error) {
+                #expect(error.retryAfter ?? 0 == 3600)
+            }
+            let calls = world.standIn.count
+            for wait in [0, 10, 60] as [Double] {
+                do {
+                    _ = try await world.send(addition, wait: wait)
+                    Issue.record("it was sent")
+                } catch MediaSend.Refusal.limited(let seconds) {
+                    #expect(seconds > 600 && seconds <= 3601)
+                }
+            }
+            #expect(world.standIn.count == calls)
         }
     }
 

@@ -19,6 +19,8 @@ final class MediaWorld {
     let databaseClock: DatabaseClockOffset
     let database: any Database
     let store: LocalStore
+    /// The same, as those see it who send and warm.
+    let objects: CountingStore
     let cache: DownloadCache
     let worker: PrewarmWorker
     let library: MediaLibrary
@@ -35,6 +37,10 @@ final class MediaWorld {
         /// The stand-in's clock stands still.
         var isManual = false
         var limit = 1_000_000
+        /// As with an object store that is far away.
+        var caches = false
+        /// Seconds that Telegram's answer is waited for.
+        var headTimeout = TelegramClient.poolOptions.headTimeout
     }
 
     nonisolated static func run(
@@ -72,9 +78,14 @@ final class MediaWorld {
         options.clockOffset = databaseClock
         database = try await openDatabase(.sqlite, directory: folder.path, options: options)
         store = try LocalStore(directory: folder.path + "/objects")
-        cache = DownloadCache(directory: folder.path + "/cache")
+        objects = CountingStore(store)
+        var caching = DownloadCache.Options()
+        caching.ttl = 36_000
+        cache = DownloadCache(directory: folder.path + "/cache", options: caching)
         try await cache.open()
-        pool = ClientPool(name: "telegram", options: TelegramClient.poolOptions)
+        var pooling = TelegramClient.poolOptions
+        pooling.headTimeout = setting.headTimeout
+        pool = ClientPool(name: "telegram", options: pooling)
         var rates = LimiterRates()
         (rates.chat, rates.group, rates.bot) = (10_000, 600_000, 10_000)
         bot = Bot(
@@ -83,10 +94,11 @@ final class MediaWorld {
             isWarmed: !setting.warmupChats.isEmpty)
         let clock = databaseClock
         worker = try PrewarmWorker(
-            database: database, upload: MediaUpload(store: store, cache: nil), bots: [bot], options: setting.prewarm,
-            name: "test", wall: { MediaWorld.now + clock.milliseconds })
+            database: database, upload: MediaUpload(store: objects, cache: setting.caches ? cache : nil), bots: [bot],
+            options: setting.prewarm, name: "test", wall: { MediaWorld.now + clock.milliseconds })
         library = MediaLibrary(
-            database: database, store: store, spool: cache, keepsBytes: false, worker: worker, limit: setting.limit)
+            database: database, store: objects, spool: cache, keepsBytes: setting.caches, worker: worker,
+            limit: setting.limit)
         sender = MediaSender(database: database, worker: worker, library: library)
     }
 

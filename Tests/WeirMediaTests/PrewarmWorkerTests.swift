@@ -74,6 +74,10 @@ struct PrewarmWorkerTests {
             } catch MediaLibrary.Refusal.database(let error) {
                 #expect(error.kind == .backlogFull)
             }
+            #expect(try await world.store.list(prefix: "", after: nil, limit: 10).objects.count == 1)
+            // An object that another medium has stays.
+            await #expect(throws: MediaLibrary.Refusal.self) { try await world.add(pattern(10), .audio) }
+            #expect(try await world.store.list(prefix: "", after: nil, limit: 10).objects.count == 1)
             try await eventually("no file is left") { Folder.names(world.folder.path + "/cache").isEmpty }
         }
     }

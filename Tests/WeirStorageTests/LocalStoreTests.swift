@@ -45,6 +45,35 @@ struct LocalStoreTests {
         }
     }
 
+    @Test("large files leave others their turn on the pool")
+    func turns() throws {
+        let folder = Folder()
+        let source = Scratch(length: 40 << 20)
+        let copy = Scratch()
+        try withStore(folder) { store in
+            _ = try await store.put(ObjectKey(known: "small"), .bytes([1]))
+            var ended: [String] = []
+            // One each for what the pool takes at once.
+            let puts = ["a", "b"].map { name in
+                spawn {
+                    let bytes = ObjectSource.file(source.descriptor, length: 40 << 20)
+                    let info = try await store.put(ObjectKey(known: name), bytes)
+                    #expect(info.length == 40 << 20)
+                    ended.append(name)
+                }
+            }
+            await LoopActor.settle()
+            _ = try await store.head(ObjectKey(known: "small"))
+            ended.append("small")
+            for put in puts { try await put.value }
+            #expect(ended.first ?? "" == "small")
+            // All pieces are there, and in their places.
+            let info = try await store.save(ObjectKey(known: "b"), to: copy.descriptor, nil)
+            #expect(info.length == 40 << 20)
+            #expect(copy.holds(length: 40 << 20))
+        }
+    }
+
     @Test("a file that is being written is locked, so that no other process takes it away")
     func locks() throws {
         let folder = Folder()

@@ -1,6 +1,7 @@
 import Testing
 import WeirHTTP
 import WeirLive
+import WeirMedia
 
 @testable import Weir
 
@@ -103,6 +104,24 @@ import WeirLive
                 #expect(change.applied == [key.path] && change.pending.isEmpty)
                 #expect(change.result == next)
             }
+        }
+    }
+
+    /// Keys that are for files only have no text of their own.
+    @Test func otherBotsAndOtherPointsAreSaidToNeedARestart() {
+        let former = Configuration()
+        var bots = former
+        bots.telegram.bots = [TelegramOptions.Bot()]
+        var chats = bots
+        chats.telegram.bots[0].warmupChats = [1]
+        var sizes = former
+        sizes.prewarm.priority.sizes.removeLast()
+        for (former, next, key) in [
+            (former, bots, "telegram.bots"), (bots, chats, "telegram.bots"), (former, sizes, "prewarm.priority.sizes"),
+        ] {
+            let change = ConfigurationChange(from: former, to: next)
+            #expect(change.pending == [key] && change.isEmpty)
+            #expect(change.result == former, "what runs stays as it is")
         }
     }
 

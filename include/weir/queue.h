@@ -21,8 +21,9 @@
  * Memory is taken when the queue is made and at no other time. A job moves at
  * most twice of itself, so ageing is O(1) a job; the call that finds many due
  * moves them all (each some 10 ns). A job submitted before some that are in
- * the queue already is put in its place among the ages, past those: O(1) when
- * jobs come in order, O(of them) when not.
+ * the queue already is put in its place among the ages, from where the last
+ * one was put: O(1) when jobs come in order, O(those between) when not, so
+ * that many old ones are best pushed in their own order.
  *
  * Not synchronised: it belongs to one thread, whichever that is; from others
  * jobs come by mailbox.h.

@@ -94,14 +94,14 @@ uint64_t weir_pump_moved(const weir_pump_t *pump);
 void weir_pump_close(weir_pump_t *pump, void (*closed)(void *), void *data);
 
 /*
- * Copies `length` bytes from one file to another, to its beginning, and makes
- * their digest. For a thread that may wait. 0, UV_EOF when there is less, or a
- * libuv error.
+ * Copies `length` bytes from one file to another, from `place` on, and adds
+ * them to a digest. For a thread that may wait. 0, UV_EOF when there is less,
+ * or a libuv error.
  */
 int weir_file_copy(int from, uint64_t offset, uint64_t length, int to,
-                   uint8_t digest[WEIR_SHA256_SIZE]);
+                   uint64_t place, weir_sha256_t *sha);
 
-/* The same, of a file that stays where it is. */
+/* The digest of a file that stays where it is; else the same. */
 int weir_file_digest(int file, uint64_t offset, uint64_t length,
                      uint8_t digest[WEIR_SHA256_SIZE]);
 

@@ -36,9 +36,10 @@ struct ConfigurationKey<Target: Sendable>: Sendable {
         }
     }
 
-    /// A key with a reader of its own, in files only, which is compared elsewhere.
+    /// A key with a reader of its own, in files only. What has no `isSame` is compared elsewhere.
     init(
         _ path: String, noun: String, expected: String, standard: String, _ about: String,
+        isSame: @escaping @Sendable (Target, Target) -> Bool = { _, _ in true },
         read: @escaping @Sendable (Node, String, inout ConfigurationReader, inout Target) -> Void
     ) {
         self.path = path
@@ -47,7 +48,7 @@ struct ConfigurationKey<Target: Sendable>: Sendable {
         self.standard = standard
         self.about = about
         self.read = read
-        isSame = { _, _ in true }
+        self.isSame = isSame
         parse = nil
         parseEach = nil
     }

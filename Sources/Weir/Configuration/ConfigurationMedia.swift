@@ -45,7 +45,8 @@ extension ConfigurationTable where Target == Configuration {
             key("prewarm.priority.base", .integer(0...255), \.prewarm.priority.base, "What every job has"),
             ConfigurationKey(
                 "prewarm.priority.sizes", noun: "list of sizes", expected: sizes, standard: "as in the example",
-                "Points for size; the first that holds counts"
+                "Points for size; the first that holds counts",
+                isSame: { $0.prewarm.priority.sizes == $1.prewarm.priority.sizes }
             ) { node, path, reader, configuration in
                 let type = ConfigurationType<[PriorityTable.Size]>.list(
                     of: .sizePoints, noun: "list of sizes", expected: sizes, alone: false)
@@ -84,7 +85,8 @@ extension ConfigurationTable where Target == Configuration {
             ConfigurationKey(
                 "telegram.bots", noun: "list of bots",
                 expected: "a list of bots such as [{ slug: shop, token_file: /etc/weir/shop.token }]",
-                standard: "none", "The bots that media are warmed for. The keys of one are below"
+                standard: "none", "The bots that media are warmed for. The keys of one are below",
+                isSame: { $0.telegram.bots == $1.telegram.bots }
             ) { node, path, reader, configuration in
                 if let bots = reader.bots(node, at: path) { configuration.telegram.bots = bots }
             },

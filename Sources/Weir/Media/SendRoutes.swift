@@ -94,6 +94,10 @@ struct SendRoutes {
                     ("last_error", entry.lastError.map { .string($0) } ?? .null),
                 ], fields: entry.status == .failed ? Fields() : ["Retry-After": "5"])
         case .busy: .unavailable("BOT_BUSY", "too many calls of this bot wait already")
+        case .limited(let seconds):
+            HTTPError(
+                429, "CHAT_LIMITED", "Telegram's limits let nothing through to this chat for longer than wait",
+                fields: ["Retry-After": retryAfter(seconds)])
         case .upload(let why): HTTPError(502, "UPLOAD_FAILED", why)
         case .database(let error): MediaRoutes.error(error)
         case .telegram(let error): SendRoutes.error(error)
@@ -109,8 +113,12 @@ struct SendRoutes {
             ])
         if let seconds = error.retryAfter {
             answer.status = 429
-            answer.fields["Retry-After"] = String(Int(min(max(1, seconds.rounded(.up)), 86400)))
+            answer.fields["Retry-After"] = retryAfter(seconds)
         }
         return answer
+    }
+
+    private static func retryAfter(_ seconds: Double) -> String {
+        String(Int(min(max(1, seconds.rounded(.up)), 86400)))
     }
 }

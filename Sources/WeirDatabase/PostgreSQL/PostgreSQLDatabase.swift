@@ -98,6 +98,10 @@
             try PostgreSQLEntry.read(try await read(PostgreSQLMedia.byDigest(.text(bot), .text(sha256))))
         }
 
+        func isUsed(object key: String) async throws(DatabaseError) -> Bool {
+            try await read(PostgreSQLMedia.isObjectUsed(.text(key))).first?.bool(0) ?? false
+        }
+
         func readyFile(_ key: MediaKey) async throws(DatabaseError) -> CachedFile? {
             try await read(PostgreSQLMedia.file(key)).first.map {
                 CachedFile(id: $0.text(0), uniqueID: $0.textOrNil(1), isWeak: $0.bool(2))

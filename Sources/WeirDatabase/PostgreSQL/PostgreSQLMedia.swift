@@ -16,6 +16,8 @@
             SELECT \(MediaEntry.columns) FROM media_cache AS c \(MediaEntry.join)
             WHERE c.bot_slug = $1 AND c.sha256 = $2 ORDER BY c.kind
             """)
+        static let isObjectUsed = PostgreSQLQuery(
+            "media_object_used", "SELECT EXISTS (SELECT 1 FROM media_store WHERE r2_key = $1)")
         static let file = PostgreSQLQuery(
             "media_file",
             """

@@ -150,10 +150,15 @@
         static var version: String { String(cString: sqlite3_libversion()) }
 
         private static func error(_ status: Int32, of handle: OpaquePointer?, path: String) -> DatabaseError {
-            let number = handle.map { sqlite3_system_errno($0) } ?? 0
+            // Of a COMMIT that failed SQLite keeps none; nothing has failed since.
+            let last = errno
+            var number = handle.map { sqlite3_system_errno($0) } ?? 0
+            if number == 0 && status & 0xff == SQLITE_IOERR { number = last }
             let kind: DatabaseError.Kind =
                 switch status & 0xff {
                 case SQLITE_FULL: .diskFull
+                // SQLite knows ENOSPC only.
+                case SQLITE_IOERR where SQLiteFile.isFull(number): .diskFull
                 case SQLITE_BUSY, SQLITE_LOCKED: .busy
                 case SQLITE_IOERR, SQLITE_CANTOPEN, SQLITE_READONLY, SQLITE_PERM: .file
                 case SQLITE_CORRUPT, SQLITE_NOTADB: .damaged

@@ -87,6 +87,11 @@
             }
         }
 
+        func isUsed(object key: String) async throws(DatabaseError) -> Bool {
+            // Not by the reader: what was written a moment ago counts.
+            try await write { (connection) throws(DatabaseError) in try SQLiteMedia.isUsed(key, connection) }
+        }
+
         func readyFile(_ key: MediaKey) async throws(DatabaseError) -> CachedFile? {
             try await read { (connection) throws(DatabaseError) in try SQLiteMedia.readyFile(key, connection) }
         }

@@ -133,8 +133,11 @@
             guard fsync(descriptor) == 0 else { throw error(directory, errno) }
         }
 
+        /// No more can be written: the disk is full, or the user's quota, or the file as large as one may be.
+        static func isFull(_ number: Int32) -> Bool { [ENOSPC, EDQUOT, EFBIG].contains(number) }
+
         private static func error(_ path: String, _ number: Int32) -> DatabaseError {
-            let kind: DatabaseError.Kind = [ENOSPC, EDQUOT, EFBIG].contains(number) ? .diskFull : .file
+            let kind: DatabaseError.Kind = isFull(number) ? .diskFull : .file
             return DatabaseError(kind, "\(path): \(CoreError(errno: number))")
         }
     }

@@ -176,8 +176,11 @@
             guard let entry = try entry(key, connection) else { return nil }
             try connection.run(removeCache, values(key))
             try connection.run(removeStore, values(key))
-            let isUsed = try connection.integer(isObjectUsed, [.text(entry.medium.objectKey)]) != 0
-            return Removal(medium: entry.medium, objectIsUnused: !isUsed)
+            return Removal(medium: entry.medium, objectIsUnused: try !isUsed(entry.medium.objectKey, connection))
+        }
+
+        static func isUsed(_ object: String, _ connection: SQLiteConnection) throws(DatabaseError) -> Bool {
+            try connection.integer(isObjectUsed, [.text(object)]) != 0
         }
 
         static func refuse(

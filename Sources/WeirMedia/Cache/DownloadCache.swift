@@ -64,7 +64,9 @@ public final class DownloadCache {
     private var entries: [String: Entry] = [:]
     /// From the oldest to the newest.
     private var order: [Entry] = []
-    private var fills: [String: Task<CacheFile, any Error>] = [:]
+    /// What is being fetched, by whom others may join; and all of it, also what nobody waits for any more.
+    private var fills: [String: CacheFill] = [:]
+    private var fetching: [ObjectIdentifier: CacheFill] = [:]
     private var isClosed = false
 
     /// Files that are kept.
@@ -89,7 +91,7 @@ public final class DownloadCache {
 
     /// Ends what is being fetched: who waits for it gets an error.
     public func stopFetching() {
-        for fill in fills.values { fill.cancel() }
+        for fill in fetching.values { fill.cancel() }
     }
 
     /// Ends what is being fetched, and drops everything.
@@ -97,7 +99,7 @@ public final class DownloadCache {
         isClosed = true
         timer.close()
         stopFetching()
-        for fill in Array(fills.values) { _ = await fill.result }
+        for fill in Array(fetching.values) { await fill.end() }
         for entry in order { entry.file.unlinkLater() }
         order = []
         entries = [:]
@@ -107,9 +109,10 @@ public final class DownloadCache {
     // MARK: Files
 
     /// The file of a key. One that is not there is fetched by `fill`, which writes `length` bytes into the descriptor: once,
-    /// however many ask; a failure is everybody's who asked meanwhile.
+    /// however many ask; a failure is everybody's who asked meanwhile. A cancelled task waits no longer, and what nobody
+    /// waits for any more is not fetched to its end.
     ///
-    /// - Throws: what `fill` throws; `CacheError` when the bytes are not as many; `CoreError` of the disk.
+    /// - Throws: what `fill` throws; `CancellationError`; `CacheError` when the bytes are not as many; `CoreError` of the disk.
     public func file(
         _ key: String, length: Int64, fill: @escaping @LoopActor (_ descriptor: Int32) async throws -> Void
     ) async throws -> CacheFile {
@@ -123,11 +126,14 @@ public final class DownloadCache {
         if let running = fills[key] {
             counters.joined += 1
             counters.saved += UInt64(max(0, length))
-            return try await running.value
+            return try await wait(running, key)
         }
         counters.misses += 1
-        let task: Task<CacheFile, any Error> = spawn { [self] in
-            defer { fills[key] = nil }
+        let fetch = CacheFill()
+        fills[key] = fetch
+        fetching[ObjectIdentifier(fetch)] = fetch
+        fetch.run { [self] in
+            defer { left(fetch, key) }
             let file = try await CacheFile.make(in: directory)
             try await fill(file.descriptor)
             file.length = try await file.measure()
@@ -135,8 +141,22 @@ public final class DownloadCache {
             keep(file, as: key)
             return file
         }
-        fills[key] = task
-        return try await task.value
+        return try await wait(fetch, key)
+    }
+
+    private func wait(_ fetch: CacheFill, _ key: String) async throws -> CacheFile {
+        do {
+            return try await fetch.file()
+        } catch {
+            // Who comes now begins anew.
+            if fetch.isAbandoned && fills[key] === fetch { fills[key] = nil }
+            throw error
+        }
+    }
+
+    private func left(_ fetch: CacheFill, _ key: String) {
+        fetching[ObjectIdentifier(fetch)] = nil
+        if fills[key] === fetch { fills[key] = nil }
     }
 
     /// A file for bytes whose key is not known yet. Dropping it removes it; `keep` puts it into the cache.

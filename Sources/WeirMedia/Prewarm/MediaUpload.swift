@@ -13,8 +13,8 @@ public final class MediaUpload {
     public enum Destination: Sendable {
         /// The next of the bot's warm-up chats.
         case warmup
-        /// A chat where somebody waits for it.
-        case chat(TelegramChat, caption: String?)
+        /// A chat where somebody waits for it, until a time of the limiter's clock.
+        case chat(TelegramChat, caption: String?, by: UInt64)
     }
 
     /// Why a medium did not get there.
@@ -175,8 +175,8 @@ public final class MediaUpload {
             do throws(LimiterError) {
                 switch destination {
                 case .warmup: turn = try await bot.limiter.warmupTurn()
-                case .chat(let chat, let text):
-                    turn = try await bot.limiter.turn(to: chat)
+                case .chat(let chat, let text, let deadline):
+                    turn = try await bot.limiter.turn(to: chat, by: deadline)
                     caption = text
                 }
             } catch {
@@ -214,6 +214,8 @@ public final class MediaUpload {
                 .limited(retryAfter: TelegramLimiter.refusedPause / 10),
                 "every warm-up chat of the bot \(bot.slug) refuses it")
         case .full: Failure(.limited(retryAfter: 10), "too many calls of the bot \(bot.slug) wait already")
+        case .late(let seconds):
+            Failure(.limited(retryAfter: seconds), "the chat lets nothing through for \(Int(seconds.rounded(.up))) s")
         case .cancelled, .closed: Failure(.transient, "cancelled")
         }
     }

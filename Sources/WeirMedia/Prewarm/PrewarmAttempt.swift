@@ -101,7 +101,9 @@ extension PrewarmWorker {
                     retryAfter: retryAfter))
         }
         switch outcome {
-        case .ready: counters.ready += 1
+        case .ready(let file):
+            counters.ready += 1
+            onReady?(entry.medium.key, file)
         case .retry(let after, let error):
             counters.retried += 1
             report(error, after)

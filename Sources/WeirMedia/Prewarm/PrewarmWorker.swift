@@ -36,6 +36,8 @@ public final class PrewarmWorker {
     /// From an attempt's beginning to its end; nanoseconds.
     public internal(set) var attempts = Histogram()
     public var onEvent: (@LoopActor (PrewarmEvent) -> Void)?
+    /// Called when a medium has become ready here.
+    var onReady: (@LoopActor (MediaKey, CachedFile) -> Void)?
 
     let database: any Database
     let upload: MediaUpload
@@ -102,7 +104,7 @@ public final class PrewarmWorker {
         let deadline = LoopTimer(clock: clock)
         deadline.schedule(at: clock.deadline(after: grace)) { [weak self] in
             for job in self?.held.values.map({ $0 }) ?? [] { job.giveBack() }
-            // A fetch does not end with those who wait for it.
+            // Also for those who upload to where somebody waits: they are nobody's to cancel.
             self?.upload.cache?.stopFetching()
         }
         await becomeIdle()
@@ -222,7 +224,10 @@ public final class PrewarmWorker {
             if buffer.count <= limit / 2 {
                 buffer.hasOverflowed = false
                 let entries = try await database.peek(JobSelection(limit: limit, agingCap: options.agingCap))
-                for entry in entries where held[entry.id] == nil { buffer.push(entry, now: wall()) }
+                // Each finds its place among the ages from where the one before it is.
+                for entry in entries.sorted(by: { $0.enqueuedAt < $1.enqueuedAt }) where held[entry.id] == nil {
+                    buffer.push(entry, now: wall())
+                }
                 if entries.count == limit { buffer.hasOverflowed = true }
             }
             // Only large ones are here: the slot for small ones would stand empty.

@@ -31,6 +31,8 @@ public final class MediaLibrary {
     /// They stay there afterwards.
     private let keepsBytes: Bool
     private let worker: PrewarmWorker
+    /// Called when a medium is forgotten here.
+    var onRemove: (@LoopActor (MediaKey) -> Void)?
     /// One at a time for each digest: an object is not deleted while the same bytes come in again.
     private let lock = KeyedLock()
 
@@ -101,24 +103,28 @@ public final class MediaLibrary {
         let medium = Medium(
             key: key, objectKey: MediaLibrary.prefix + key.sha256, bytes: received.bytes, mime: mime, name: name)
         let addition = try await lock.with(key.sha256) {
-            try await keep(received.file, medium)
+            let isNew = try await keep(received.file, medium)
             do throws(DatabaseError) {
                 return try await database.add(medium, priority: priority(bytes: medium.bytes, kind: kind))
             } catch {
+                // Nobody would ever delete it. Where it is not known whether there is a row, there may be.
+                if isNew && error.kind == .backlogFull { await discard(medium) }
                 throw Refusal.database(error)
             }
         }
-        if keepsBytes { spool.keep(received.file, as: medium.objectKey) }
+        // What is ready is not uploaded again.
+        if keepsBytes && addition.outcome != .ready { spool.keep(received.file, as: medium.objectKey) }
         worker.offer(addition)
         return addition
     }
 
-    /// The object is there when this returns. One that is there already has the same bytes: its key is their digest.
-    private func keep(_ file: CacheFile, _ medium: Medium) async throws(Refusal) {
+    /// The object is there when this returns. One that is there already has the same bytes: its key is their digest. True
+    /// when it was not.
+    private func keep(_ file: CacheFile, _ medium: Medium) async throws(Refusal) -> Bool {
         do throws(ObjectError) {
             let key = try ObjectKey(medium.objectKey)
             do throws(ObjectError) {
-                if try await store.head(key).length == UInt64(medium.bytes) { return }
+                if try await store.head(key).length == UInt64(medium.bytes) { return false }
             } catch {
                 // Whatever is wrong with it, it is written anew.
                 guard error.kind == .notFound || error.kind == .damaged else { throw error }
@@ -126,9 +132,17 @@ public final class MediaLibrary {
             let facts = ObjectFacts(type: medium.mime.isEmpty ? nil : medium.mime)
             let source = ObjectSource.file(file.descriptor, length: UInt64(medium.bytes))
             _ = try await store.put(key, source, facts)
+            return true
         } catch {
             throw .store(error)
         }
+    }
+
+    /// Deletes an object that was stored for a row that there is not. Another node may have found it there meanwhile, and
+    /// made one: then it stays. A failure leaves it, too.
+    private func discard(_ medium: Medium) async {
+        guard let isUsed = try? await database.isUsed(object: medium.objectKey), !isUsed else { return }
+        try? await store.delete(ObjectKey(medium.objectKey))
     }
 
     // MARK: What there is
@@ -165,6 +179,7 @@ public final class MediaLibrary {
                 throw Refusal.database(error)
             }
             guard let removal else { return false }
+            onRemove?(key)
             guard removal.objectIsUnused else { return true }
             spool.remove(removal.medium.objectKey)
             do throws(ObjectError) { try await store.delete(ObjectKey(removal.medium.objectKey)) } catch {

@@ -2,7 +2,7 @@ public import WeirDatabase
 
 /// A medium on its way to a chat: what is asked for, and what came of it.
 public struct MediaSend: Sendable {
-    /// Seconds that a medium is waited for: by default, and at most.
+    /// Seconds that are waited: by default, and at most.
     public static let standardWait: Double = 10
     public static let longestWait: Double = 60
 
@@ -12,7 +12,7 @@ public struct MediaSend: Sendable {
     /// Nil: as whatever the bot has it, one that is ready first.
     public var kind: MediaKind?
     public var caption: String?
-    /// Seconds: 0 ... `longestWait`.
+    /// Seconds that all of it may wait, for the medium and for Telegram's limits: 0 ... `longestWait`.
     public var wait = MediaSend.standardWait
 
     public init(bot: String, chat: TelegramChat, sha256: String) {
@@ -39,6 +39,8 @@ public struct MediaSend: Sendable {
         case notReady(MediaEntry)
         /// Too many calls of the bot wait already.
         case busy
+        /// Telegram's limits let nothing through to the chat for so many seconds, which is longer than `wait`.
+        case limited(after: Double)
         case telegram(TelegramError)
         /// It had to be uploaded, and was not.
         case upload(String)

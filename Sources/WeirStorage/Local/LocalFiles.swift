@@ -85,18 +85,37 @@ struct LocalFiles: Sendable {
         return resolved
     }
 
-    func save(_ key: ObjectKey, to descriptor: Int32) throws(ObjectError) -> ObjectInfo {
-        let (file, info) = try open(key)
-        defer { close(file) }
-        var digest = [UInt8](repeating: 0, count: Int(WEIR_SHA256_SIZE))
-        let status = weir_file_copy(file, 0, info.length, descriptor, &digest)
-        if status == UV.endOfFile { throw ObjectError(.damaged, "the file has become shorter") }
-        guard status == 0, ftruncate(descriptor, off_t(info.length)) == 0 else {
-            throw ObjectError(
-                file: status < 0 ? CoreError(rawValue: status) : CoreError(errno: errno), "the copy failed")
+    /// Ends the copy of an object: it is as long as it should be, and its bytes are those that were stored.
+    func saved(_ info: ObjectInfo, in descriptor: Int32, digest: String) throws(ObjectError) {
+        guard ftruncate(descriptor, off_t(info.length)) == 0 else {
+            throw ObjectError(file: CoreError(errno: errno), "the copy failed")
         }
-        guard SHA256.hex(digest) == info.etag else { throw ObjectError(.damaged, "the bytes are not those stored") }
-        return info
+        guard digest == info.etag else { throw ObjectError(.damaged, "the bytes are not those stored") }
+    }
+
+    /// Bytes that are copied in one piece of work: others have their turn on the pool in between.
+    static let pieceSize: UInt64 = 4 << 20
+
+    /// Copies the next piece of `length` bytes, from where `copied` ends.
+    func copy(
+        _ file: Int32, offset: UInt64, length: UInt64, to descriptor: Int32, _ copied: Copied
+    ) throws(ObjectError) -> Copied {
+        var copied = copied
+        let count = min(LocalFiles.pieceSize, length - copied.count)
+        let status = copied.digest.copy(
+            from: file, offset: offset + copied.count, length: count, to: descriptor, at: copied.count)
+        if status == UV.endOfFile {
+            throw ObjectError(.length, "the source ended before its \(length) bytes")
+        }
+        guard status == 0 else { throw ObjectError(file: CoreError(rawValue: status), "the copy failed") }
+        copied.count += count
+        return copied
+    }
+
+    /// How far a copy is.
+    struct Copied: Sendable {
+        var count: UInt64 = 0
+        var digest = RunningDigest()
     }
 
     // MARK: Writing
@@ -126,16 +145,6 @@ struct LocalFiles: Sendable {
             done += count
         }
         return SHA256.hex(of: bytes)
-    }
-
-    func fill(_ descriptor: Int32, from file: Int32, offset: UInt64, length: UInt64) throws(ObjectError) -> String {
-        var digest = [UInt8](repeating: 0, count: Int(WEIR_SHA256_SIZE))
-        let status = weir_file_copy(file, offset, length, descriptor, &digest)
-        if status == UV.endOfFile {
-            throw ObjectError(.length, "the source ended before its \(length) bytes")
-        }
-        guard status == 0 else { throw ObjectError(file: CoreError(rawValue: status), "the copy failed") }
-        return SHA256.hex(digest)
     }
 
     /// Puts a filled file where its object lies, for good: its bytes are on the disk first, and the directory's entry is

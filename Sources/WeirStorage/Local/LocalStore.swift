@@ -39,9 +39,7 @@ public final class LocalStore: ObjectStore {
                 digest = try await work("put", key) { () throws(ObjectError) in try files.fill(file.descriptor, bytes) }
             case .file(let descriptor, let offset, let count):
                 length = count
-                digest = try await work("put", key) { () throws(ObjectError) in
-                    try files.fill(file.descriptor, from: descriptor, offset: offset, length: count)
-                }
+                digest = try await copy(descriptor, offset, count, to: file.descriptor, "put", key)
             case .pipe(let descriptor, let count):
                 pipe = -1
                 (digest, length) = try await drain(descriptor, into: file.descriptor, count, key)
@@ -110,9 +108,40 @@ public final class LocalStore: ObjectStore {
     public func save(
         _ key: ObjectKey, to descriptor: Int32, _ progress: ObjectProgress?
     ) async throws(ObjectError) -> ObjectInfo {
-        let info = try await work("get", key) { [files] () throws(ObjectError) in try files.save(key, to: descriptor) }
+        let files = files
+        let (file, info) = try await work("get", key) { () throws(ObjectError) in try files.open(key) }
+        do throws(ObjectError) {
+            let digest: String
+            do throws(ObjectError) {
+                digest = try await copy(file, 0, info.length, to: descriptor, "get", key)
+            } catch let error where error.kind == .length {
+                throw ObjectError(.damaged, operation: "get", key: key.text, "the file has become shorter")
+            }
+            try await work("get", key) { () throws(ObjectError) in
+                try files.saved(info, in: descriptor, digest: digest)
+            }
+        } catch {
+            await later { Glibc.close(file) }
+            throw error
+        }
+        await later { Glibc.close(file) }
         progress?(info.length, info.length)
         return info
+    }
+
+    /// Copies bytes between files, piece by piece; their digest.
+    private func copy(
+        _ file: Int32, _ offset: UInt64, _ length: UInt64, to descriptor: Int32, _ operation: String, _ key: ObjectKey
+    ) async throws(ObjectError) -> String {
+        var copied = LocalFiles.Copied()
+        while copied.count < length {
+            let before = copied
+            copied = try await work(operation, key) { [files] () throws(ObjectError) in
+                try files.copy(file, offset: offset, length: length, to: descriptor, before)
+            }
+            if Task.isCancelled { throw ObjectError(.cancelled, operation: operation, key: key.text, "cancelled") }
+        }
+        return copied.digest.hex
     }
 
     public func head(_ key: ObjectKey) async throws(ObjectError) -> ObjectInfo {

@@ -9,6 +9,14 @@ public struct RunningDigest: Sendable {
     /// - Complexity: O(bytes).
     public mutating func add(_ bytes: [UInt8]) { weir_sha256_add(&state, bytes, bytes.count) }
 
+    /// Copies bytes from one file to another, from `place` on, and adds them. It waits for the disk.
+    /// - Returns: 0, or a libuv error: end of file when there is less.
+    mutating func copy(
+        from file: Int32, offset: UInt64, length: UInt64, to descriptor: Int32, at place: UInt64
+    ) -> Int32 {
+        weir_file_copy(file, offset, length, descriptor, place, &state)
+    }
+
     /// Of all bytes so far, in 64 small hexadecimal digits.
     public var hex: String {
         var end = state
