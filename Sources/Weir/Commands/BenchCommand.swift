@@ -4,6 +4,7 @@ extension Bench {
         name: "bench", about: "Runs a microbenchmark",
         arguments: [.init(name: "NAME", about: "Which one: client, fanout, loop, pools, queue, sign, store or ts")],
         options: [.init(name: "json", value: nil, about: "Prints JSON instead of a table")] + BenchFanout.options
-            + BenchClient.options + BenchStore.options + BenchPools.options + BenchSign.options,
+            + BenchClient.options + [BenchClient.bodyOption] + BenchStore.options + BenchPools.options
+            + BenchSign.options,
         passesOn: true)
 }
