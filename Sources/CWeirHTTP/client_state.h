@@ -108,8 +108,14 @@ struct weir_transfer {
   size_t to_used, to_room;
   curl_socket_t watched; /* libcurl waits for it, or CURL_SOCKET_BAD */
   curl_socket_t socket;  /* opened last, or CURL_SOCKET_BAD; libcurl's */
-  weir__watch_t *into;   /* NULL: the body is fetched */
+  weir__watch_t *into;   /* NULL: the body is fetched, or taken */
   weir__watch_t *from;
+  weir_body_take_t take; /* NULL: the body is fetched */
+  void *take_data;
+  weir_body_give_t give;
+  void *give_data;
+  uint64_t give_left; /* bytes that it still owes */
+  uint64_t url;       /* which one `easy` has; 0 for one that is not known */
   char reason[CURL_ERROR_SIZE];
 };
 
@@ -158,6 +164,11 @@ int weir__connected(void *context, char *to, char *from, int to_port,
 curl_socket_t weir__open_socket(void *context, curlsocktype purpose,
                                 struct curl_sockaddr *address);
 int weir__close_socket(void *context, curl_socket_t fd);
+
+/* A piece of a body that goes by function; what libcurl's callback says. */
+size_t weir__direct_take(weir_transfer_t *transfer, const char *bytes,
+                         size_t length);
+size_t weir__direct_give(weir_transfer_t *transfer, char *to, size_t room);
 
 /* libcurl's other callbacks, and those of the two descriptors. */
 void weir__transfer_hook(weir_transfer_t *transfer);

@@ -159,6 +159,7 @@ weir_transfer_t *weir_transfer_take(weir_client_t *client, void *data,
     transfer->head = kept.head, transfer->head_room = kept.head_room;
     transfer->in = kept.in, transfer->in_room = kept.in_room;
     transfer->out = kept.out, transfer->out_room = kept.out_room;
+    transfer->url = kept.is_plain ? kept.url : 0;
   } else {
     transfer = calloc(1, sizeof *transfer);
     if (transfer) transfer->easy = curl_easy_init();
@@ -178,7 +179,15 @@ weir_transfer_t *weir_transfer_take(weir_client_t *client, void *data,
 
 void weir_transfer_reset(weir_transfer_t *transfer) {
   curl_easy_reset(transfer->easy);
+  transfer->url = 0;
   weir__transfer_hook(transfer);
+}
+
+CURLcode weir_transfer_set_url(weir_transfer_t *transfer, const char *url,
+                               uint64_t number) {
+  if (number != 0 && transfer->url == number) return CURLE_OK;
+  transfer->url = number;
+  return curl_easy_setopt(transfer->easy, CURLOPT_URL, url);
 }
 
 void weir__client_discard_spares(weir_client_t *client) {

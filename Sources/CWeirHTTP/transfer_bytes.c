@@ -109,9 +109,10 @@ static void head_ended(weir_transfer_t *transfer) {
     return;
   }
   transfer->has_head = 1;
+  if (status >= 300) transfer->take = NULL; /* it is no answer to the request */
   transfer->is_alone = transfer->head_used > 6 &&
                        memcmp(transfer->head, "HTTP/1", 6) == 0 &&
-                       !transfer->into;
+                       !transfer->into && !transfer->take;
   transfer->phase = WEIR_PHASE_RECEIVING;
   weir__transfer_post(transfer, WEIR_TRANSFER_HEADED);
 }
@@ -252,6 +253,7 @@ static size_t take_body(char *bytes, size_t unit, size_t count, void *context) {
   size_t length = unit * count;
   size_t used = transfer->in_used + length;
   if (transfer->into) return pour_body(transfer, bytes, length);
+  if (transfer->take) return weir__direct_take(transfer, bytes, length);
   if (transfer->to && transfer->in_used == 0 &&
       transfer->to_room - transfer->to_used >= length)
     return hand_over(transfer, bytes, length);
@@ -316,6 +318,7 @@ static size_t give_body(char *to, size_t unit, size_t count, void *context) {
   size_t room = unit * count;
   size_t left = transfer->out_used - transfer->out_sent;
   if (transfer->from) return draw_body(transfer, to, room);
+  if (transfer->give) return weir__direct_give(transfer, to, room);
   if (left == 0) {
     if (transfer->has_finished) return 0;
     transfer->held |= WEIR__HELD_SENDING;

@@ -9,8 +9,10 @@
 #include <stdlib.h>
 #include <time.h>
 
-/* What the pools read at once, too. */
-#define READ_SIZE 65536L
+/* What the pools read at once, too; and what they say of themselves, near
+ * enough: the requests are the same. */
+#define READ_SIZE  65536L
+#define USER_AGENT "weir/0.1.0"
 
 static unsigned long long received;
 
@@ -42,6 +44,7 @@ int main(int argc, char **argv) {
   for (; started < running_at_once && left > 0; started++, left--) {
     CURL *easy = curl_easy_init();
     curl_easy_setopt(easy, CURLOPT_URL, argv[1]);
+    curl_easy_setopt(easy, CURLOPT_USERAGENT, USER_AGENT);
     curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, READ_SIZE);
     curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, discard);

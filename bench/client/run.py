@@ -1,6 +1,8 @@
 #!/usr/bin/env python3
 """What a client pool costs: Weir, a bare libcurl multi program and curl --parallel, in one run, from one nginx.
 
+Weir takes bodies in two ways: by a sink, where libcurl has them, which is what the targets are for, and as a sequence.
+
     run.py --programs build/bench --weir PROGRAM [--full] [--runs N] [--strict]
 
 Prints a Markdown table and the targets, met or missed, and writes every single run to bench/results/. With --strict it
@@ -81,10 +83,11 @@ def contenders(arguments):
     found = {"bare": lambda url, count: [bare, url, str(count), str(PARALLEL)]}
     skipped = {}
     if arguments.weir:
-        found["weir"] = lambda url, count: [
-            arguments.weir, "bench", "client", "--json", "--url", url, "--requests", str(count),
-            "--parallel", str(PARALLEL),
-        ]  # fmt: skip
+        for name, body in (("weir", "sink"), ("weir, a sequence", "sequence")):
+            found[name] = lambda url, count, body=body: [
+                arguments.weir, "bench", "client", "--json", "--url", url, "--requests", str(count),
+                "--parallel", str(PARALLEL), "--body", body,
+            ]  # fmt: skip
     else:
         skipped["weir"] = "no release build"
     if curl := shutil.which("curl"):

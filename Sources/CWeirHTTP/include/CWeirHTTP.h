@@ -5,8 +5,8 @@
  * A client is one multi handle with its connections; a transfer is one request
  * on it. Sockets, bodies and buffers are handled here, without Swift for each
  * piece: a body lies in a bounded buffer until it is fetched, or goes from and
- * to a descriptor by itself. What a request says, when it is too late, and who
- * goes first is decided above.
+ * to a descriptor by itself, or is given to a function where it lies. What a
+ * request says, when it is too late, and who goes first is decided above.
  *
  * All of it on the loop's thread. No callback is called from within a call,
  * nor from within libcurl: events wait until libcurl has returned.
@@ -35,6 +35,9 @@
 #define WEIR_CLIENT_OVERLOOKED 8u
 /* Transfers kept for the next requests, at most. */
 #define WEIR_CLIENT_SPARES 64u
+
+/* Bytes that a function is given of a response's body at once, at most. */
+#define WEIR_TRANSFER_PIECE 16384u
 
 typedef struct weir_client weir_client_t;
 typedef struct weir_transfer weir_transfer_t;
@@ -67,7 +70,7 @@ typedef struct weir_transfer_state {
   weir_transfer_phase_t phase;
   int is_held;  /* waits for its own reader or writer, not for the peer */
   int is_done;  /* `result` says how */
-  int has_sunk; /* the descriptor's reader has gone */
+  int has_sunk; /* the descriptor's reader has gone, or `take` has failed */
   weir_refusal_t refusal;
   CURLcode result;
   uint64_t moved; /* bytes either way, heads included */
@@ -111,6 +114,11 @@ weir_transfer_t *weir_transfer_take(weir_client_t *client, void *data,
  * body, no descriptor, and nothing of its own but what was said above. */
 void weir_transfer_is_plain(weir_transfer_t *transfer);
 
+/* Sets the URL, unless the transfer was plain and has it from the last request:
+ * `number` says which it is, 0 none that could come again. */
+CURLcode weir_transfer_set_url(weir_transfer_t *transfer, const char *url,
+                               uint64_t number);
+
 /* libcurl's defaults again, before the start. */
 void weir_transfer_reset(weir_transfer_t *transfer);
 
@@ -136,6 +144,36 @@ int weir_transfer_body(weir_transfer_t *transfer, const void *bytes,
  * a regular file. */
 int weir_transfer_from(weir_transfer_t *transfer, int fd);
 int weir_transfer_into(weir_transfer_t *transfer, int fd);
+
+/*
+ * A body by function, without a copy of its own. Called from within libcurl, so
+ * it calls nothing of this header, and does not wait.
+ *
+ * `take` is given a piece of a response where libcurl has it, of
+ * WEIR_TRANSFER_PIECE at most, and takes all of it (0), or nothing:
+ * WEIR_BODY_HELD until weir_transfer_take_more(), or WEIR_BODY_FAILED, which
+ * ends the transfer. `give` writes into memory that libcurl sends from, and
+ * returns how many bytes, one at least, or one of the two.
+ */
+enum { WEIR_BODY_HELD = -1, WEIR_BODY_FAILED = -2 };
+typedef int (*weir_body_take_t)(void *data, const void *bytes, size_t length);
+typedef int64_t (*weir_body_give_t)(void *data, void *to, size_t room);
+
+/* Before the start: `length` bytes come from `give`. */
+void weir_transfer_give(weir_transfer_t *transfer, weir_body_give_t give,
+                        void *data, uint64_t length);
+/* What has come of the body goes to `take`, and what comes from now on. What it
+ * has not taken at the end is read as if there was none. Before the start: if
+ * the status is below 300; another's body is read. */
+void weir_transfer_take_by(weir_transfer_t *transfer, weir_body_take_t take,
+                           void *data);
+
+/* After WEIR_BODY_HELD: the function is called again. */
+void weir_transfer_give_more(weir_transfer_t *transfer);
+void weir_transfer_take_more(weir_transfer_t *transfer);
+
+/* Takes everything, for bodies that nobody needs. */
+int weir_body_discard(void *data, const void *bytes, size_t length);
 
 /* Off it goes; once. */
 CURLcode weir_transfer_start(weir_transfer_t *transfer);

@@ -1,6 +1,6 @@
 /*
  * CWeirStorage.h - what storage does in C: digests without a context to make,
- * and bytes between a file and a socket.
+ * and bytes between files, pipes and transfers.
  */
 #ifndef CWEIRSTORAGE_H
 #define CWEIRSTORAGE_H
@@ -48,50 +48,85 @@ void weir_hmac(const weir_hmac_key_t *key, const void *bytes, size_t length,
 
 /* Bytes that a pump holds, at most. */
 #define WEIR_PUMP_BUFFER 262144u
+/* Bytes of each of the two blocks between a file and a transfer. */
+#define WEIR_FILE_BLOCK 131072u
 
 typedef struct weir_lane weir_lane_t;
 typedef struct weir_pump weir_pump_t;
-
-typedef enum weir_pump_direction {
-  WEIR_PUMP_OUT = 0, /* from the file to the socket */
-  WEIR_PUMP_IN       /* from the socket to the file */
-} weir_pump_direction_t;
+typedef struct weir_file_body weir_file_body_t;
 
 /*
- * What a loop's pumps do with their files is done on its pool, one piece of
- * work at a time. On the loop's thread, all of it. NULL without memory.
+ * What a store does with its files while bytes move is done on the loop's pool,
+ * one piece of work at a time. On the loop's thread, all of it. NULL without
+ * memory.
  */
 weir_lane_t *weir_lane_open(struct uv_loop_s *loop);
 
-/* Lets go of it; it goes with its last pump. NULL is harmless. */
+/* Lets go of it; it goes with the last that uses it. NULL is harmless. */
 void weir_lane_close(weir_lane_t *lane);
 
 /*
- * Moves `length` bytes, one at least, between a regular file, from `offset` on,
- * and a pipe or stream socket, which is the pump's from then on, on failure
+ * Moves `length` bytes, one at least, into a regular file, from `offset` on,
+ * from a pipe or stream socket, which is the pump's from then on, on failure
  * too. `done` is called from the loop, once: with 0 when all has been moved,
- * and with a libuv error otherwise: UV_EOF when there was less, UV_EPIPE when
- * nobody reads. The pump is closed by its owner.
+ * and with a libuv error otherwise: UV_EOF when there was less. The pump is
+ * closed by its owner.
  *
  * The file stays open until the pump is `done`, or `closed`.
  */
-int weir_pump_open(weir_lane_t *lane, weir_pump_t **pump,
-                   weir_pump_direction_t direction, int file, uint64_t offset,
-                   uint64_t length, int socket, void (*done)(void *, int),
-                   void *data);
+int weir_pump_open(weir_lane_t *lane, weir_pump_t **pump, int file,
+                   uint64_t offset, uint64_t length, int socket,
+                   void (*done)(void *, int), void *data);
 
-/* The digest of what passes is made on the way in. */
+/* The digest of what passes is made on the way. */
 void weir_pump_digests(weir_pump_t *pump);
 
 /* Of all that passed; after it is done. */
 void weir_pump_digest(weir_pump_t *pump, uint8_t digest[WEIR_SHA256_SIZE]);
 
-/* Bytes that have reached where they go. */
+/* Bytes that are in the file. */
 uint64_t weir_pump_moved(const weir_pump_t *pump);
 
 /* Stops it, without calling `done`. `closed`, which may be NULL, is called from
  * the loop, or at once, when the file is not used any more. */
 void weir_pump_close(weir_pump_t *pump, void (*closed)(void *), void *data);
+
+/*
+ * A regular file as the body of a transfer: `length` bytes of it, one at least,
+ * from `offset` on. With `is_taking` they come from the transfer, else they go
+ * to it. `on_event` is called from the loop when what was held can go on, when
+ * it has failed, and when it is finished. NULL without memory.
+ *
+ * The file stays open until the body is `closed`.
+ */
+weir_file_body_t *weir_file_body_open(weir_lane_t *lane, int is_taking,
+                                      int file, uint64_t offset,
+                                      uint64_t length,
+                                      void (*on_event)(void *data), void *data);
+
+/* Functions for a transfer, whose data is the body: bytes that were given, 0
+ * for bytes that were taken, or one of the two. */
+enum { WEIR_FILE_BODY_HELD = -1, WEIR_FILE_BODY_FAILED = -2 };
+int64_t weir_file_body_give(void *body, void *to, size_t room);
+int weir_file_body_take(void *body, const void *bytes, size_t length);
+
+/* Nothing more is taken: what waits is written. */
+void weir_file_body_finish(weir_file_body_t *body);
+
+/* All that was taken is in the file; or it has failed. */
+int weir_file_body_is_finished(const weir_file_body_t *body);
+
+/* Bytes that were given, or are in the file. */
+uint64_t weir_file_body_moved(const weir_file_body_t *body);
+
+/* 0, or the libuv error that it has failed with: UV_EOF when the file was
+ * shorter, UV_E2BIG when the transfer was longer. */
+int weir_file_body_status(const weir_file_body_t *body);
+
+/* Lets go of it; no transfer calls it any more. `closed`, which may be NULL, is
+ * called from the loop, or at once, when the file is not used any more. */
+void weir_file_body_close(weir_file_body_t *body, void (*closed)(void *),
+                          void *data);
 
 /*
  * Copies `length` bytes from one file to another, from `place` on, and adds

@@ -6,8 +6,12 @@ internal import WeirLoop
 ///
 /// `bench/client` runs it beside others, against a server of its own.
 enum BenchClient {
+    /// How bodies are taken: where they lie, by a sink, or as a sequence of pieces.
+    enum Body: String, CaseIterable { case sink, sequence }
+
     struct Plan: Equatable {
         var url = ""
+        var body = Body.sink
         var requests = 10_000
         var parallel = 50
         var isJSON = false
@@ -30,6 +34,10 @@ enum BenchClient {
         .init(name: "parallel", value: "N", about: "client, store, pools: how many at once (50, 50, 200)"),
     ]
 
+    /// `bench client` alone has this one.
+    static let bodyOption = Command.Option(
+        name: "body", value: "WHAT", about: "client: how bodies are taken, sink or sequence (sink)")
+
     static func run(_ arguments: [String]) -> Int32 {
         do {
             let plan = try plan(arguments)
@@ -51,9 +59,16 @@ enum BenchClient {
 
     static func plan(_ arguments: [String]) throws(UsageError) -> Plan {
         let command = Command(
-            name: "bench client", about: "", options: [.init(name: "json", value: nil, about: "")] + options)
+            name: "bench client", about: "",
+            options: [.init(name: "json", value: nil, about: "")] + options + [bodyOption])
         let invocation = try command.parse(arguments)
         var plan = Plan()
+        if let text = invocation.value("body") {
+            guard let body = Body(rawValue: text) else {
+                throw UsageError(message: "--body is one of: \(Body.allCases.map(\.rawValue).joined(separator: ", "))")
+            }
+            plan.body = body
+        }
         plan.isJSON = invocation.flags.contains("json")
         guard let url = invocation.value("url") else { throw UsageError(message: "--url says what to get") }
         plan.url = url
@@ -80,8 +95,14 @@ enum BenchClient {
         let count = Remaining(plan.requests)
         let workers = (0..<plan.parallel).map { _ in
             spawn {
+                let sink = ClientSink.discarding()
                 while count.take() {
-                    let response = try await pool.send(ClientRequest(.get, plan.url))
+                    let request = ClientRequest(.get, plan.url)
+                    let response =
+                        switch plan.body {
+                        case .sink: try await pool.send(request, into: sink)
+                        case .sequence: try await pool.send(request)
+                        }
                     guard response.status == 200 else { throw Failure(status: response.status) }
                     while try await response.body.next() != nil {}
                 }
@@ -128,7 +149,8 @@ enum BenchClient {
 
     private static func json(_ plan: Plan, _ result: Result) -> JSON {
         .object([
-            ("benchmark", "client"), ("requests", .integer(Int64(plan.requests))),
+            ("benchmark", "client"), ("body", .string(plan.body.rawValue)),
+            ("requests", .integer(Int64(plan.requests))),
             ("parallel", .integer(Int64(plan.parallel))), ("seconds", .number(result.seconds)),
             ("cpu_seconds", .number(result.cpuSeconds)), ("bytes", .unsigned(result.bytes)),
             ("connected", .unsigned(result.metrics.connected)), ("reused", .unsigned(result.metrics.reused)),

@@ -6,25 +6,33 @@ public struct ClientBody: AsyncSequence, Sendable {
     public typealias Element = [UInt8]
     public typealias Failure = ClientError
 
-    private let hold: Hold
+    private let transfer: ClientTransfer
+    /// Nil when there is nothing to end.
+    private let hold: Hold?
 
     @LoopActor
     init(_ transfer: ClientTransfer) {
-        hold = Hold(transfer)
+        self.transfer = transfer
+        hold = transfer.isOver ? nil : Hold(transfer)
     }
 
     /// The next piece, not empty; nil at the end.
     @LoopActor
     public func next() async throws(ClientError) -> [UInt8]? {
-        let transfer = hold.transfer
-        return transfer.isComplete ? transfer.takeRest() : try await transfer.next()
+        transfer.isComplete ? transfer.takeRest() : try await transfer.next()
     }
 
+    /// Gives all of it to a sink, where it lies: the cheapest way to take a body that is large. Returns when the sink has it;
+    /// throws, after all that came, when it is not complete, and `.abandoned` when the sink has failed. A sink without room
+    /// holds the peer. Instead of `next()`, or after it.
     @LoopActor
-    func cancel() { hold.transfer.cancel() }
+    public func drain(into sink: ClientSink) async throws(ClientError) { try await transfer.drain(into: sink) }
 
     @LoopActor
-    func error(_ kind: ClientError.Kind, _ reason: String) -> ClientError { hold.transfer.error(kind, reason) }
+    func cancel() { transfer.cancel() }
+
+    @LoopActor
+    func error(_ kind: ClientError.Kind, _ reason: String) -> ClientError { transfer.error(kind, reason) }
 
     public func makeAsyncIterator() -> Iterator { Iterator(body: self) }
 

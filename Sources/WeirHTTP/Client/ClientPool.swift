@@ -24,6 +24,7 @@ public final class ClientPool {
     /// Those that have their turn.
     private var transfers: [ClientTransfer] = []
     private var counters = ClientMetrics()
+    private var errors: [String: UInt64] = [:]
     /// From a request to its turn; 0 for one that did not wait. Those that were refused are not counted.
     public private(set) var waits = Histogram()
     /// From a request's turn to the head of its response, the connection included, redirects too.
@@ -33,6 +34,7 @@ public final class ClientPool {
     private var isSweeping = false
     private var isAdmitting = false
     /// What was asked last: the next is often the same.
+    private var urls: UInt64 = 0
     private var lastURL: (text: String, label: String?, url: ClientURL)?
 
     /// Numbers out of range are brought into it.
@@ -59,6 +61,7 @@ public final class ClientPool {
 
     public var metrics: ClientMetrics {
         var metrics = counters
+        metrics.errors = errors
         metrics.open = core.map { Int(weir_client_sockets($0)) } ?? 0
         metrics.running = queue.running
         metrics.idle = max(0, metrics.open - metrics.running)
@@ -72,6 +75,14 @@ public final class ClientPool {
     /// Returns with the head of the final response, whatever its status. A cancelled task takes the request back.
     public func send(_ request: ClientRequest) async throws(ClientError) -> ClientResponse {
         let transfer = try prepare(request, sink: nil)
+        let head = try await transfer.perform()
+        return ClientResponse(head, transfer)
+    }
+
+    /// Sends it, and gives the body to a sink, where it lies, if the status is below 300; returns when the sink has all of it.
+    /// The cheapest way to a body. That of another status is in the response, to be read.
+    public func send(_ request: ClientRequest, into sink: ClientSink) async throws(ClientError) -> ClientResponse {
+        let transfer = try prepare(request, sink: nil, taker: sink)
         let head = try await transfer.perform()
         return ClientResponse(head, transfer)
     }
@@ -93,12 +104,14 @@ public final class ClientPool {
         }
     }
 
-    private func prepare(_ request: ClientRequest, sink: Int32?) throws(ClientError) -> ClientTransfer {
+    private func prepare(
+        _ request: ClientRequest, sink: Int32?, taker: ClientSink? = nil
+    ) throws(ClientError) -> ClientTransfer {
         counters.requests += 1
         do throws(ClientError) {
             let url = try read(request)
             if let problem = request.problem { throw ClientError(.request, url: url.label, reason: problem) }
-            return ClientTransfer(pool: self, request: request, url: url, sink: sink)
+            return ClientTransfer(pool: self, request: request, url: url, sink: sink, taker: taker)
         } catch {
             request.discard()
             if let sink { Glibc.close(sink) }
@@ -108,13 +121,15 @@ public final class ClientPool {
 
     private func read(_ request: ClientRequest) throws(ClientError) -> ClientURL {
         if let lastURL, lastURL.text == request.url, lastURL.label == request.label { return lastURL.url }
-        let url = try ClientURL(request.url, label: request.label)
+        urls += 1
+        var url = try ClientURL(request.url, label: request.label)
+        url.number = urls
         lastURL = (request.url, request.label, url)
         return url
     }
 
     private func refused(_ error: ClientError) -> ClientError {
-        counters.errors[error.kind.name, default: 0] += 1
+        errors[error.kind.name, default: 0] += 1
         return error
     }
 
@@ -156,7 +171,7 @@ public final class ClientPool {
     /// It is over; from itself.
     func left(_ transfer: ClientTransfer, _ failure: ClientError?) {
         if let failure {
-            counters.errors[failure.kind.name, default: 0] += 1
+            errors[failure.kind.name, default: 0] += 1
         } else {
             counters.completed += 1
         }
@@ -184,11 +199,13 @@ public final class ClientPool {
     }
 
     func count(_ core: OpaquePointer) {
-        ClientTransfer.add(core, to: &counters)
-        let connected = weir_transfer_number(core, CURLINFO_NUM_CONNECTS)
-        // Without a head it may not have got as far as a connection.
         var state = weir_transfer_state_t()
         weir_transfer_state(core, &state)
+        let connected = weir_transfer_number(core, CURLINFO_NUM_CONNECTS)
+        counters.receivedBytes += state.received
+        counters.sentBytes += state.sent
+        counters.connected += UInt64(clamping: connected)
+        // Without a head it may not have got as far as a connection.
         if connected == 0 && state.phase != WEIR_PHASE_CONNECTING { counters.reused += 1 }
     }
 

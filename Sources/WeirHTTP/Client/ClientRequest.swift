@@ -12,6 +12,8 @@ public struct ClientRequest: Sendable {
         /// From a pipe or a socket, which is the pool's and closed in the end; moved without Swift. Without a `length` it
         /// goes in chunks.
         case descriptor(Int32, length: UInt64?)
+        /// Written by a function of C where it is sent from, without Swift for each piece; once.
+        case source(ClientSource, length: UInt64)
 
         /// From a sequence of pieces, which is iterated once, as fast as the peer takes them.
         public static func sequence<Pieces: AsyncSequence & Sendable>(_ pieces: Pieces, length: UInt64? = nil) -> Body

@@ -43,6 +43,8 @@ final class ClientTransfer {
     private var bodyWaiter: UnsafeContinuation<Void, Never>?
     private var roomWaiter: UnsafeContinuation<Void, Never>?
     private var endWaiters: [UnsafeContinuation<Void, Never>] = []
+    /// Takes the body, while it does; of a status below 300, when it was given before the head.
+    private var taker: ClientSink?
     private var feeder: Task<Void, Never>?
 
     // What the time is measured by.
@@ -55,11 +57,12 @@ final class ClientTransfer {
     private var isReprieved = false
     private var seen: (phase: UInt32, moved: UInt64, isHeld: Bool) = (.max, 0, false)
 
-    init(pool: ClientPool, request: ClientRequest, url: ClientURL, sink: Int32?) {
+    init(pool: ClientPool, request: ClientRequest, url: ClientURL, sink: Int32?, taker: ClientSink? = nil) {
         self.pool = pool
         self.request = request
         self.url = url
         self.sink = sink
+        self.taker = taker
         isPlain = ClientTransfer.isPlain(request, url, sink)
         asked = pool.clock.now
         begun = asked
@@ -68,13 +71,15 @@ final class ClientTransfer {
 
     // MARK: Waiting for it
 
-    /// Sends it when its turn has come, and returns with the head.
+    /// Sends it when its turn has come, and returns with the head; or when a sink has the body.
+    @inline(__always)
     func perform() async throws(ClientError) -> ClientHead {
         await wait {
             headWaiter = $0
             pool.admit(self)
         }
-        if let head { return head }
+        // A body that was cut says so when it is read; one that a sink takes, at once.
+        if let head, taker == nil || failure == nil { return head }
         throw failure ?? error(.cancelled, "the request was cancelled")
     }
 
@@ -128,6 +133,44 @@ final class ClientTransfer {
         return piece.count >= Self.pieceRoom / 2 ? piece : piece.withUnsafeBytes { [UInt8]($0) }
     }
 
+    /// Gives all of the body to a sink; returns when it has all.
+    func drain(into sink: ClientSink) async throws(ClientError) {
+        if let core {
+            precondition(bodyWaiter == nil && taker == nil, "a task waits for the body already")
+            taker = sink
+            give(core, to: sink)
+            await wait { endWaiters.append($0) }
+            if let failure, failure.kind == .abandoned { throw failure }
+        }
+        // What had come before the sink, or when it had no room.
+        var done = 0
+        while done < tail.count {
+            let count = min(tail.count - done, Int(WEIR_TRANSFER_PIECE))
+            switch tail.withUnsafeBytes({ sink.take(sink.data, $0.baseAddress! + done, count) }) {
+            case ClientSink.taken: done += count
+            case ClientSink.held: guard await sink.room() else { throw error(.cancelled, "the request was cancelled") }
+            default: throw error(.abandoned, "nobody takes the response any more")
+            }
+        }
+        tail = []
+        if let failure { throw failure }
+    }
+
+    private func give(_ core: OpaquePointer, to sink: ClientSink) {
+        sink.transfer = self
+        weir_transfer_take_by(core, sink.take, sink.data)
+    }
+
+    /// The sink has room.
+    func takeMore() {
+        if let core { weir_transfer_take_more(core) }
+    }
+
+    /// The source has bytes.
+    func giveMore() {
+        if let core { weir_transfer_give_more(core) }
+    }
+
     /// Returns when it is over.
     func ended() async throws(ClientError) {
         if !isOver { await withUnsafeContinuation { endWaiters.append($0) } }
@@ -149,13 +192,28 @@ final class ClientTransfer {
         }
     }
 
-    private func wake(_ waiter: inout UnsafeContinuation<Void, Never>?) {
-        guard let continuation = waiter else { return }
-        waiter = nil
-        continuation.resume()
+    // One for each, as an `inout` of a property would have every access to it checked as the program runs.
+
+    private func wakeHead() {
+        guard let waiter = headWaiter else { return }
+        headWaiter = nil
+        waiter.resume()
+    }
+
+    private func wakeBody() {
+        guard let waiter = bodyWaiter else { return }
+        bodyWaiter = nil
+        waiter.resume()
+    }
+
+    private func wakeRoom() {
+        guard let waiter = roomWaiter else { return }
+        roomWaiter = nil
+        waiter.resume()
     }
 
     /// Suspends the task; `begin` says by what it is woken. A cancelled task ends the transfer.
+    @inline(__always)
     private func wait(_ begin: (UnsafeContinuation<Void, Never>) -> Void) async {
         await withTaskCancellationHandler {
             await withUnsafeContinuation { (continuation: UnsafeContinuation<Void, Never>) in
@@ -187,6 +245,7 @@ final class ClientTransfer {
                 request.discard()
                 throw error(.request, "the response cannot go into that descriptor")
             }
+            if let taker { give(core, to: taker) }
             try configure(core, isSet: isSet)
             let code = weir_transfer_start(core)
             guard code == CURLE_OK else { throw error(.memory, String(cString: curl_easy_strerror(code))) }
@@ -215,6 +274,10 @@ final class ClientTransfer {
             let bytes = weir_transfer_head(core, &count)
             head = ClientHead(UnsafeRawBufferPointer(start: bytes, count: count))
             pool.answered(self)
+            if let status = head?.status, status >= 300, let taker {
+                taker.transfer = nil
+                self.taker = nil
+            }
             if weir_transfer_number(core, CURLINFO_REDIRECT_COUNT) > 0 {
                 redirectedTo = weir_transfer_text(core, CURLINFO_EFFECTIVE_URL).map { String(cString: $0) }
             }
@@ -237,9 +300,9 @@ final class ClientTransfer {
             }
             return end(failure)
         }
-        if head != nil { wake(&headWaiter) }
-        if events & UInt32(WEIR_TRANSFER_READABLE) != 0 { wake(&bodyWaiter) }
-        if events & UInt32(WEIR_TRANSFER_WRITABLE) != 0 { wake(&roomWaiter) }
+        if head != nil && taker == nil { wakeHead() }
+        if events & UInt32(WEIR_TRANSFER_READABLE) != 0 { wakeBody() }
+        if events & UInt32(WEIR_TRANSFER_WRITABLE) != 0 { wakeRoom() }
     }
 
     /// It is over: well without a failure. Ending it twice is harmless.
@@ -247,6 +310,8 @@ final class ClientTransfer {
         if isOver { return }
         isOver = true
         self.failure = failure
+        if case .source(let source, _) = request.body { source.transfer = nil }
+        if let taker { taker.transfer = nil }
         if let core {
             pool.count(core)
             self.core = nil
@@ -257,9 +322,10 @@ final class ClientTransfer {
             if let sink { Glibc.close(sink) }
         }
         pool.left(self, failure)
-        wake(&headWaiter)
-        wake(&bodyWaiter)
-        wake(&roomWaiter)
+        wakeHead()
+        wakeBody()
+        wakeRoom()
+        if endWaiters.isEmpty { return }
         for waiter in endWaiters { waiter.resume() }
         endWaiters = []
     }
@@ -284,10 +350,7 @@ final class ClientTransfer {
 
     /// Bytes and connections so far, of one that is under way.
     func add(to metrics: inout ClientMetrics) {
-        if let core { ClientTransfer.add(core, to: &metrics) }
-    }
-
-    static func add(_ core: OpaquePointer, to metrics: inout ClientMetrics) {
+        guard let core else { return }
         var state = weir_transfer_state_t()
         weir_transfer_state(core, &state)
         metrics.receivedBytes += state.received

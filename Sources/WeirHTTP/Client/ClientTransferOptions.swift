@@ -29,16 +29,21 @@ extension ClientTransfer {
         }
         if isSet && isPlain {
             _ = weir_transfer_body(core, nil, 0)
-            try set(CURLOPT_URL, request.url)
+            try setURL(core)
             weir_transfer_follow(core, Int32(clamping: max(0, request.redirectLimit)))
             return weir_transfer_is_plain(core)
         }
         // First, since a descriptor that came with the request is C's from then on.
         try setMethod(core, set, set)
-        try set(CURLOPT_URL, request.url)
+        try setURL(core)
         weir_transfer_follow(core, Int32(clamping: max(0, request.redirectLimit)))
         try setCommon(core, set, set)
         if isPlain { weir_transfer_is_plain(core) } else { try setFields(core) }
+    }
+
+    private func setURL(_ core: OpaquePointer) throws(ClientError) {
+        let code = weir_transfer_set_url(core, request.url, url.number)
+        if code != CURLE_OK { throw error(.request, "the URL: \(String(cString: curl_easy_strerror(code)))") }
     }
 
     /// What is the same for all requests of the pool.
@@ -105,6 +110,10 @@ extension ClientTransfer {
                 close(descriptor)
                 throw error(.request, "the request's body is no pipe or socket")
             }
+        case .source(let source, let known):
+            length = Int64(clamping: known)
+            source.transfer = self
+            weir_transfer_give(core, source.give, source.data, known)
         }
         if !hasBody { _ = weir_transfer_body(core, nil, 0) }
         switch request.method {

@@ -6,6 +6,8 @@ public struct ClientURL {
     public let origin: String
     /// An at sign is somewhere in it: a user and a password, perhaps.
     let hasAt: Bool
+    /// Among those that a pool was asked; 0 is none of them.
+    var number: UInt64 = 0
     private let text: String
     private let given: String?
 

@@ -69,7 +69,7 @@ public final class LocalStore: ObjectStore {
         let pump: FilePump
         do throws(CoreError) {
             pump = try FilePump(
-                lane, .into, file: file, offset: 0, length: length ?? UInt64(Int64.max), socket: socket, hashes: true)
+                lane, file: file, length: length ?? UInt64(Int64.max), socket: socket, hashes: true)
         } catch {
             throw ObjectError(file: error, operation: "put", key: key.text, "the source cannot be read")
         }

@@ -85,7 +85,7 @@ final class R2Spool {
         guard socket >= 0 else { throw ObjectError(file: CoreError(errno: errno), "the source cannot be read") }
         let pump: FilePump
         do throws(CoreError) {
-            pump = try FilePump(lane, .into, file: file, offset: 0, length: room, socket: socket)
+            pump = try FilePump(lane, file: file, length: room, socket: socket)
         } catch {
             throw ObjectError(file: error, "the source cannot be read")
         }

@@ -140,20 +140,26 @@ public final class R2Store: ObjectStore {
     func answer(
         to request: ClientRequest, limit: Int = R2Answer.limit, fields: Bool = true
     ) async throws(R2Trouble) -> R2Answer {
-        let response: ClientResponse
-        do throws(ClientError) { response = try await pool.send(request) } catch { throw R2Trouble(error) }
-        guard (200..<300).contains(response.status) else {
-            // The status is known, whatever becomes of the words.
-            let words = try? await response.collect(limit: R2Answer.errorLimit)
-            throw R2Trouble(
-                R2Answer(status: response.status, fields: response.fields, body: words ?? []), region: options.region)
-        }
+        let response = try await respond(to: request) { (200..<300).contains($0) }
         do throws(ClientError) {
             let body = try await response.collect(limit: limit)
             return R2Answer(status: response.status, fields: fields ? response.fields : Fields(), body: body)
         } catch {
             throw R2Trouble(error)
         }
+    }
+
+    /// Sends it, and takes the head; one of another status is thrown.
+    func respond(
+        to request: ClientRequest, if isRight: (Int) -> Bool
+    ) async throws(R2Trouble) -> ClientResponse {
+        let response: ClientResponse
+        do throws(ClientError) { response = try await pool.send(request) } catch { throw R2Trouble(error) }
+        if isRight(response.status) { return response }
+        // The status is known, whatever becomes of the words.
+        let words = try? await response.collect(limit: R2Answer.errorLimit)
+        throw R2Trouble(
+            R2Answer(status: response.status, fields: response.fields, body: words ?? []), region: options.region)
     }
 
     /// Tries until it works, or may not be tried again. Between tries the task sleeps by the store's clock.

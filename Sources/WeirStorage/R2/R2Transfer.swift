@@ -61,23 +61,15 @@ extension R2Store {
         }
         call.payload = .unsigned
         return try await retrying(operation, call.key) { () throws(R2Trouble) in
-            var ends: [Int32] = [-1, -1]
-            let kind = Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue | SOCK_NONBLOCK.rawValue)
-            guard socketpair(AF_UNIX, kind, 0, &ends) == 0 else {
-                throw R2Trouble(ObjectError(file: CoreError(errno: errno), "no socket pair"), isTransient: false)
-            }
-            let pump: FilePump
+            let body: FileBody
             do throws(CoreError) {
-                pump = try FilePump(
-                    self.lane, .out, file: file, offset: range.lowerBound, length: length, socket: ends[0])
+                body = try FileBody(self.lane, .give, file: file, offset: range.lowerBound, length: length)
             } catch {
-                Glibc.close(ends[1])
                 throw R2Trouble(ObjectError(file: error, "the file cannot be sent"), isTransient: false)
             }
-            let request = self.request(call, .descriptor(ends[1], length: length))
-            let outcome = await self.exchange(request, pump, progress)
-            let (status, moved) = (pump.failure, pump.moved)
-            await pump.close()
+            let outcome = await self.exchange(call, body, length, progress)
+            let (status, moved) = (body.failure, body.moved)
+            await body.close()
             progress(0)
             switch outcome {
             case .success(let answer):
@@ -93,7 +85,7 @@ extension R2Store {
                     throw R2Trouble(
                         ObjectError(.length, "the source ended after \(moved) of \(length) bytes"), isTransient: false)
                 }
-                if status < 0 && status != UV.brokenPipe && status != UV.cancelled {
+                if status < 0 {
                     throw R2Trouble(
                         ObjectError(file: CoreError(rawValue: status), "the source cannot be read"), isTransient: false)
                 }
@@ -102,28 +94,19 @@ extension R2Store {
         }
     }
 
-    /// Sends a request whose body comes from a pump; taken back when the pump fails.
+    /// Sends a request whose body is a file's.
     private func exchange(
-        _ request: ClientRequest, _ pump: FilePump, _ progress: @escaping R2Progress
+        _ call: Call, _ body: FileBody, _ length: UInt64, _ progress: @escaping R2Progress
     ) async -> Result<R2Answer, R2Trouble> {
-        let sending = spawn { () -> Result<R2Answer, R2Trouble> in
-            do throws(R2Trouble) {
-                return .success(try await self.answer(to: request))
-            } catch {
-                return .failure(error)
-            }
-        }
+        let source = body.source()
         let watch = LoopTimer(clock: .monotonic)
-        watch.schedule(every: R2Store.progressInterval, from: LoopClock.monotonic.now) { _ in progress(pump.moved) }
-        pump.onFailure = { sending.cancel() }
-        let result = await withTaskCancellationHandler {
-            await sending.value
-        } onCancel: {
-            sending.cancel()
+        watch.schedule(every: R2Store.progressInterval, from: LoopClock.monotonic.now) { _ in progress(body.moved) }
+        defer { watch.close() }
+        do throws(R2Trouble) {
+            return .success(try await answer(to: request(call, .source(source, length: length))))
+        } catch {
+            return .failure(error)
         }
-        pump.onFailure = nil
-        watch.close()
-        return result
     }
 
     /// Nanoseconds between two reports of progress.
@@ -165,9 +148,13 @@ extension R2Store {
         }
         guard let (info, range) = R2Answer.info(key, stream.fields, status: stream.status, asked: asked) else {
             stream.close()
-            throw R2Trouble(ObjectError(.malformed, "the answer has no length, or a wrong range"), isTransient: false)
+            throw R2Store.noRange
         }
         return (stream, info, range)
+    }
+
+    private static var noRange: R2Trouble {
+        R2Trouble(ObjectError(.malformed, "the answer has no length, or a wrong range"), isTransient: false)
     }
 
     public func save(
@@ -218,8 +205,12 @@ extension R2Store {
         // Without an ETag nobody knows whether it is the same: it begins anew.
         if !saved.isResumable { saved.count = 0 }
         if saved.count > 0, let info = saved.info { call.fields["If-Match"] = "\"\(info.etag)\"" }
-        let (stream, info, range) = try await open(call, key, saved.count > 0 ? .from(saved.count) : nil)
-        defer { stream.close() }
+        let asked: ObjectRange? = saved.count > 0 ? .from(saved.count) : nil
+        call.fields["Range"] = asked?.field
+        let response = try await respond(to: request(call, .none)) { $0 == 200 || ($0 == 206 && asked != nil) }
+        guard let (info, range) = R2Answer.info(key, response.fields, status: response.status, asked: asked) else {
+            throw R2Store.noRange
+        }
         if let known = saved.info, saved.count > 0 {
             guard known.etag == info.etag, known.length == info.length, range == saved.count..<info.length else {
                 throw R2Trouble(ObjectError(.changed, "the object has changed meanwhile"), isTransient: false)
@@ -227,38 +218,43 @@ extension R2Store {
         }
         saved.info = info
         guard !range.isEmpty else { return }
-        let pump: FilePump
+        let body: FileBody
         do throws(CoreError) {
-            pump = try FilePump(
-                lane, .into, file: file, offset: range.lowerBound, length: UInt64(range.count),
-                socket: stream.takeDescriptor())
+            body = try FileBody(lane, .take, file: file, offset: range.lowerBound, length: UInt64(range.count))
         } catch {
             throw R2Trouble(ObjectError(file: error, "the file cannot be written"), isTransient: false)
         }
         let watch = LoopTimer(clock: .monotonic)
         let start = range.lowerBound
         watch.schedule(every: R2Store.progressInterval, from: LoopClock.monotonic.now) { _ in
-            progress?(start + pump.moved, info.length)
+            progress?(start + body.moved, info.length)
         }
-        let status = await pump.ended()
-        saved.count = start + pump.moved
+        let failure = await fill(body, from: response)
+        let status = body.failure
+        saved.count = start + body.moved
         watch.close()
-        await pump.close()
-        if status == 0 { return }
+        await body.close()
+        if failure == nil && status == 0 && saved.count == range.upperBound { return }
         if Task.isCancelled { throw R2Trouble(ObjectError(.cancelled, "cancelled"), isTransient: false) }
-        guard status == UV.endOfFile else {
+        if status < 0 {
             throw R2Trouble(
                 ObjectError(file: CoreError(rawValue: status), "the file cannot be written"), isTransient: false)
         }
-        do throws(ClientError) {
-            try await stream.ended()
-        } catch {
-            let trouble = R2Trouble(error)
+        if let failure {
+            let trouble = R2Trouble(failure)
             saved.isTransient = trouble.isTransient
             throw trouble
         }
         throw R2Trouble(
             ObjectError(.length, "\(saved.count) of \(info.length) bytes came"), isTransient: false)
+    }
+
+    /// Takes what comes into the file, and returns when it is there; why that is not all.
+    private func fill(_ body: FileBody, from response: ClientResponse) async -> ClientError? {
+        var failure: ClientError?
+        do throws(ClientError) { try await response.body.drain(into: body.sink()) } catch { failure = error }
+        await body.finish()
+        return failure
     }
 }
 

@@ -2,28 +2,20 @@ internal import CWeirStorage
 internal import Glibc
 internal import WeirLoop
 
-/// Bytes between a file and a socket, moved in C; Swift is entered at the end.
+/// Bytes from a pipe or socket into a file, moved in C; Swift is entered at the end.
 @LoopActor
 final class FilePump {
-    enum Direction { case out, into }
-
     private var core: OpaquePointer?
     private var status: Int32?
     private var waiter: UnsafeContinuation<Void, Never>?
-    /// Called when it has ended before all was moved.
-    var onFailure: (() -> Void)? {
-        didSet { if failure < 0 { onFailure?() } }
-    }
 
     /// `socket` is the pump's from then on; the file stays the caller's, until `close()` has returned. `length` is at least
     /// 1.
     init(
-        _ lane: PumpLane, _ direction: Direction, file: Int32, offset: UInt64, length: UInt64, socket: Int32,
-        hashes: Bool = false
+        _ lane: PumpLane, file: Int32, length: UInt64, socket: Int32, hashes: Bool = false
     ) throws(CoreError) {
         let result = weir_pump_open(
-            lane.core, &core, direction == .out ? WEIR_PUMP_OUT : WEIR_PUMP_IN, file, offset, length, socket, pumpDone,
-            Unmanaged.passUnretained(self).toOpaque())
+            lane.core, &core, file, 0, length, socket, pumpDone, Unmanaged.passUnretained(self).toOpaque())
         if result < 0 {
             core = nil
             throw CoreError(rawValue: result)
@@ -33,11 +25,8 @@ final class FilePump {
 
     isolated deinit { if let core { weir_pump_close(core, nil, nil) } }
 
-    /// Bytes that have reached where they go.
+    /// Bytes that are in the file.
     var moved: UInt64 { core.map { weir_pump_moved($0) } ?? 0 }
-
-    /// The libuv error that it ended with; 0 before, and when all has been moved.
-    var failure: Int32 { status ?? 0 }
 
     /// 0 when all has been moved, or a libuv error; negative as well after `cancel()`.
     func ended() async -> Int32 {
@@ -72,11 +61,10 @@ final class FilePump {
         self.status = status
         waiter?.resume()
         waiter = nil
-        if status < 0 { onFailure?() }
     }
 }
 
-/// What the pumps of a store share: their turn on the pool.
+/// What the files of a store share: their turn on the pool.
 @LoopActor
 final class PumpLane {
     let core: OpaquePointer
@@ -100,9 +88,7 @@ private let pumpClosed: @convention(c) (UnsafeMutableRawPointer?) -> Void = { da
     LoopActor.enter { unsafeBitCast(data, to: UnsafeContinuation<Void, Never>.self).resume() }
 }
 
-/// libuv's numbers for how pumps end.
+/// libuv's numbers for how bytes end.
 enum UV {
     static let endOfFile: Int32 = -4095
-    static let brokenPipe = -EPIPE
-    static let cancelled = -ECANCELED
 }
