@@ -128,14 +128,14 @@ final class Fill {
     private func fail(_ error: DownloadError) {
         guard case .running = outcome else { return }
         outcome = .failed(error)
-        bytes.stop(.io)
+        bytes.stop(CoreError(errno: EIO))
     }
 
     /// Gives the copy up.
     func drop(_ reason: DownloadBypass) {
         guard case .running = outcome else { return }
         outcome = .dropped(reason)
-        bytes.stop(.io)
+        bytes.stop(CoreError(errno: EIO))
     }
 
     /// Ends it for everybody.

@@ -26,7 +26,7 @@ final class FillSpace {
     /// A complete file, which is the source's from then on; when this throws, the caller's.
     func source(file: Int32, length: UInt64) throws(CoreError) -> ByteSource {
         var source: UnsafeMutablePointer<weir_byte_source>?
-        try CoreError.check(weir_fills_file(core, &source, file, length))
+        try check(weir_fills_file(core, &source, file, length))
         return ByteSource(adopting: UnsafeMutableRawPointer(source!))
     }
 }
@@ -78,7 +78,7 @@ final class FillBytes {
     var fedCRC32: UInt32 { weir_fill_fed_crc32(core) }
 
     func append(_ bytes: [UInt8]) throws(CoreError) {
-        try CoreError.check(weir_fill_append(core, bytes, bytes.count))
+        try check(weir_fill_append(core, bytes, bytes.count))
     }
 
     /// Bytes of a descriptor, which is closed in the end: 0, or a libuv error; `UV_EOF` when there were fewer.
@@ -111,7 +111,7 @@ final class FillBytes {
 
     func source(from position: UInt64) throws(CoreError) -> ByteSource {
         var source: UnsafeMutablePointer<weir_byte_source>?
-        try CoreError.check(weir_fill_source_open(&source, core, position))
+        try check(weir_fill_source_open(&source, core, position))
         return ByteSource(adopting: UnsafeMutableRawPointer(source!))
     }
 
@@ -130,6 +130,10 @@ final class FillBytes {
         default: onSlow?()
         }
     }
+}
+
+private func check(_ status: Int32) throws(CoreError) {
+    if status < 0 { throw CoreError(rawValue: status) }
 }
 
 private let fillEvent: @convention(c) (UnsafeMutableRawPointer?, weir_fill_event_t, Int32) -> Void = {
