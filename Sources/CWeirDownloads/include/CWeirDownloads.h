@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "fill.h"
 #include "image.h"
 
 /* CRC-32 (ISO 3309) of more bytes: of none it is 0. Any thread. */
