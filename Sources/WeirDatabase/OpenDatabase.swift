@@ -9,6 +9,8 @@ internal import WeirLoop
 public func openDatabase(
     _ url: DatabaseURL, directory: String, options: DatabaseOptions = DatabaseOptions()
 ) async throws(DatabaseError) -> any Database {
+    var options = options
+    if options.node == nil { options.node = try await NodeIdentity.find(in: directory) }
     switch url.place {
     case .sqlite(_, let synchronous):
         #if SQLite

@@ -1,6 +1,6 @@
-public import WeirDatabase
+internal import WeirDatabase
 public import WeirLoop
-public import WeirStorage
+internal import WeirStorage
 
 /// Why there is no such download, or why it ended early.
 public struct DownloadError: Error, Sendable, Equatable, CustomStringConvertible {

@@ -1,5 +1,5 @@
 public import WeirDatabase
-public import WeirHTTP
+internal import WeirHTTP
 public import WeirLoop
 public import WeirStorage
 

@@ -6,6 +6,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#pragma GCC visibility push(hidden)
+
 typedef enum {
   WEIR_IMAGE_NONE = 0,
   WEIR_IMAGE_JPEG,
@@ -62,43 +64,44 @@ typedef struct {
   weir_image_run_t runs[WEIR_IMAGE_RUNS];
 } weir_image_facts_t;
 
-/* A reader: memory of a fixed size, no more is allocated. Fields are its own.
- */
+/* A reader: memory of a fixed size, it takes no other. Fields are its own. */
 typedef struct {
   weir_image_facts_t facts;
   /* Why it is damaged; NULL while it is not. A constant. */
   const char *damage;
-  /* Bytes seen. */
+  /* Bytes that were seen. */
   uint64_t position;
-  /* Bytes to pass over, and those of them that go into a CRC. */
+  /* Bytes to pass over, and the CRC that they go into, if any. */
   uint64_t skip;
   uint32_t *hashed;
-  /* What the state waits for. */
+  /* What comes next, how many bytes that takes, and those that are here. */
   uint8_t step;
   uint8_t needed;
   uint8_t held_count;
-  uint8_t held[32];
-  /* Where the chunk, segment or box ends that is read. */
+  uint8_t held[24];
+  /* Nothing more is wanted. */
+  bool is_over;
+  /* Where the segment, chunk or file ends that is read. */
   uint64_t end;
-  uint64_t outer[4];
+  /* Where the boxes end that are around (AVIF). */
+  uint64_t boxes[3];
   uint8_t depth;
-  /* Of the TIFF structure inside EXIF. */
+  /* EXIF: where it begins, entries to come, what comes behind it. */
   uint64_t tiff;
   uint16_t entries;
   uint8_t after_tiff;
   bool is_big_endian;
-  bool has_orientation;
-  /* Markers and chunks that were seen. */
-  bool has_size;
+  bool is_avif;
+  /* Of a JPEG's frame, and markers that say how to take it. */
+  uint8_t marker;
+  uint8_t components;
+  uint8_t names[3];
   bool has_adobe;
   bool has_jfif;
-  uint8_t adobe_transform;
+  /* PNG: pixels were there; and something else after them. */
   bool has_data;
-  bool data_is_over;
+  bool has_ended_data;
   bool is_scattered;
-  bool is_over;
-  uint8_t ids[4];
-  uint8_t components;
 } weir_image_t;
 
 /* Begins anew. Any thread, as all of these; one thread at a time. */
@@ -114,5 +117,13 @@ void weir_image_feed(weir_image_t *image, const void *bytes, size_t count);
  */
 const weir_image_facts_t *weir_image_end(weir_image_t *image,
                                          const char **damage);
+
+/* facts->runs, for callers to whom an array is a tuple. */
+static inline const weir_image_run_t *weir_image_runs(
+    const weir_image_facts_t *facts) {
+  return facts->runs;
+}
+
+#pragma GCC visibility pop
 
 #endif
