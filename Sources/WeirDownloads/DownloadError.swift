@@ -69,6 +69,12 @@ public struct DownloadError: Error, Sendable, Equatable, CustomStringConvertible
             retryAfter: kind == .store ? DownloadError.retry : nil)
     }
 
+    init(_ error: LayoutError) {
+        self.init(
+            .notEmbeddable, error.description,
+            page: error.page.map { Place(objectKey: $0.objectKey, number: $0.index + 1) })
+    }
+
     init(_ error: DatabaseError) {
         self.init(
             error.kind == .closed ? .closed : .database, error.description,

@@ -15,6 +15,11 @@ public struct DownloadRequest: Sendable, Hashable {
         self.format = format
     }
 
+    var book: String? {
+        if case .book(let id) = subject { return id }
+        return nil
+    }
+
     /// Chapters that one request may ask for.
     public static let chapterLimit = 1000
 }

@@ -7,6 +7,7 @@
 
 #include "fill.h"
 #include "image.h"
+#include "spool.h"
 
 /* CRC-32 (ISO 3309) of more bytes: of none it is 0. Any thread. */
 uint32_t weir_crc32(uint32_t crc, const void *bytes, size_t count);

@@ -139,7 +139,7 @@ final class ArtefactCache {
 
     // MARK: Finding
 
-    /// An artefact that is there and as long as it should be, and is one more hit; nil otherwise.
+    /// An artefact that is there and as long as it should be; nil otherwise.
     func find(_ key: String) async -> Entry? {
         guard let row = await row(of: key) else { return nil }
         let directory = directory
@@ -174,7 +174,6 @@ final class ArtefactCache {
                 }
             }
         }
-        use(row)
         return Entry(row: row, descriptor: file.descriptor)
     }
 
@@ -208,7 +207,8 @@ final class ArtefactCache {
         await remove(row.key, reason: what)
     }
 
-    private func use(_ row: ArtefactRow) {
+    /// It is served once more.
+    func use(_ row: ArtefactRow) {
         if values[row.key] == nil { add(row) }
         values[row.key]?.hits += 1
         values[row.key]?.used = wall()
@@ -299,7 +299,8 @@ final class ArtefactCache {
 
     private func add(_ row: ArtefactRow) {
         if let old = values[row.key] { bytes -= old.bytes }
-        values[row.key] = CachedValue(bytes: row.bytes, cost: row.cost, hits: row.hits, used: max(row.used, row.created))
+        values[row.key] = CachedValue(
+            bytes: row.bytes, cost: row.cost, hits: row.hits, used: max(row.used, row.created))
         bytes += row.bytes
     }
 

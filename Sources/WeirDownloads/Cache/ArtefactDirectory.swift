@@ -42,14 +42,11 @@ struct ArtefactDirectory: Sendable {
                 close(descriptor)
                 continue
             }
-            // Not every file system can; then writing says it.
-            if length > 0, fallocate(descriptor, Int32(FALLOC_FL_KEEP_SIZE), 0, off_t(clamping: length)) != 0,
-                [ENOSPC, EDQUOT, EFBIG].contains(errno)
-            {
-                let reason = errno
+            let status = weir_spool_reserve(descriptor, length)
+            guard status == 0 else {
                 unlink(name)
                 close(descriptor)
-                throw CoreError(errno: reason)
+                throw CoreError(rawValue: status)
             }
             return Temporary(descriptor: descriptor, path: name)
         }

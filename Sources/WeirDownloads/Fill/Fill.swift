@@ -30,6 +30,7 @@ final class Fill {
     private var task: Task<Void, Never>?
     private var isPrepared = false
     private var preparing: [UnsafeContinuation<Void, Never>] = []
+    private var completing: [UnsafeContinuation<Void, Never>] = []
     /// Called when the last reader has left one that runs.
     var onDeserted: (() -> Void)?
     /// The disk is full: whether there is room again, so that writing goes on.
@@ -70,12 +71,20 @@ final class Fill {
             }
             self.reader.close()
             self.prepared()
+            let waiters = self.completing
+            self.completing = []
+            for waiter in waiters { waiter.resume() }
             await finish(self)
         }
     }
 
     /// Returns when it has ended, published and all.
     func ended() async { await task?.value }
+
+    /// Returns when all its bytes are there, or never will be.
+    func complete() async {
+        if case .running = outcome { await withUnsafeContinuation { completing.append($0) } }
+    }
 
     private func make() async throws(DownloadError) {
         // An object that is missing is known before the first byte.

@@ -12,6 +12,7 @@ final class MemoryAdmission {
         let bytes: UInt64
     }
 
+    @LoopActor
     private final class Waiter {
         let bytes: UInt64
         var continuation: UnsafeContinuation<Bool, Never>?
