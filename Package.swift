@@ -50,7 +50,7 @@ let package = Package(
                 .treatAllWarnings(as: .error),
             ]),
         .target(
-            name: "CWeirHTTP", dependencies: ["CCurl", "CLibuv"],
+            name: "CWeirHTTP", dependencies: ["CWeir", "CCurl", "CLibuv"],
             cSettings: [.define("_GNU_SOURCE"), .enableWarning("conversion"), .treatAllWarnings(as: .error)]),
         .target(
             name: "CWeirStorage", dependencies: ["CLibuv", "COpenSSL"],

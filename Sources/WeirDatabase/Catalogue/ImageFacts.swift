@@ -68,7 +68,7 @@ public struct ImageFacts: Sendable, Hashable {
         }
     }
 
-    /// Pieces of the object's bytes, of equal size, with the 12 bytes between them that PNG has around a chunk.
+    /// Pieces of the object's bytes, of equal size, with the `gap` between them that PNG has from one chunk to the next.
     public struct Run: Sendable, Hashable {
         /// Of the first piece.
         public var offset: UInt64
@@ -77,8 +77,8 @@ public struct ImageFacts: Sendable, Hashable {
         /// How many pieces; at least 1.
         public var pieces: UInt64
 
-        /// Bytes from one piece's begin to the next one's.
-        public var stride: UInt64 { count &+ 12 }
+        /// Bytes between two pieces.
+        public static let gap: UInt64 = 12
 
         public init(offset: UInt64, count: UInt64, pieces: UInt64 = 1) {
             self.offset = offset

@@ -71,7 +71,7 @@ extension ImageFacts {
             guard let place = Self.pair(factors[0], "+"), place.1 > 0 else { return false }
             let pieces = factors.count == 1 ? 1 : UInt64(factors[1])
             guard let pieces, pieces > 0 else { return false }
-            let (bytes, overflow) = (place.1 &+ 12).multipliedReportingOverflow(by: pieces)
+            let (bytes, overflow) = (place.1 &+ Run.gap).multipliedReportingOverflow(by: pieces)
             guard place.1 <= UInt64(Int64.max), !overflow, Self.fits(place.0, bytes) else { return false }
             data.append(Run(offset: place.0, count: place.1, pieces: pieces))
         default: return false
