@@ -92,7 +92,8 @@ let package = Package(
             ],
             // The page's parts become constants of the program.
             resources: [
-                "page.html", "page.css", "elements.js", "server.js", "player.js", "tables.js", "station.js", "page.js",
+                "page.html", "page.css", "elements.js", "server.js", "player.js", "tables.js", "station.js", "downloads.js",
+                "page.js",
             ].map { .embedInCode("Page/\($0)") },
             swiftSettings: strict),
         .executableTarget(name: "weir-program", dependencies: ["Weir"], path: "Sources/weir", swiftSettings: strict),
