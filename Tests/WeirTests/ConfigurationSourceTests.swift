@@ -69,8 +69,7 @@ import WeirMedia
         "WEIR_DOWNLOADS_INDEX": (
             "redis://:word@127.0.0.1:6379/1",
             {
-                $0.downloads.index == .redis(url: "redis://:word@127.0.0.1:6379/1")
-                    && "\($0.downloads.index)" == "redis://127.0.0.1:6379/1"
+                "\($0.downloads.index)" == "redis://127.0.0.1:6379/1"
             }
         ),
         "WEIR_DOWNLOADS_RATE": ("10MB", { $0.downloads.rate == 10_000_000 }),

@@ -1,3 +1,4 @@
+public import WeirDatabase
 public import WeirDownloads
 public import WeirLive
 
@@ -30,22 +31,16 @@ public struct DownloadConfiguration: Sendable, Equatable {
 /// `downloads.index`: where it is kept which artefacts there are.
 public enum ArtefactIndexPlace: Sendable, Equatable, CustomStringConvertible {
     case database
-    /// The server's URL, which may have a password in it.
-    case redis(url: String)
+    case redis(RedisURL)
 
-    static let expected = "`database`, or a URL such as redis://HOST:6379/0"
+    static let expected = "`database`, or \(RedisURL.expected)"
 
+    /// Without a password.
     public var description: String {
         switch self {
         case .database: "database"
-        case .redis(let url): Self.shown(url)
+        case .redis(let url): url.description
         }
-    }
-
-    /// Without what is before the host.
-    private static func shown(_ url: String) -> String {
-        guard let colon = url.firstIndex(of: ":"), let at = url.lastIndex(of: "@") else { return url }
-        return url[..<colon] + "://" + url[url.index(after: at)...]
     }
 }
 
@@ -94,7 +89,7 @@ extension ConfigurationTable where Target == Configuration {
                 "Memory for artefacts that are made in it; past it requests wait"),
             key(
                 "downloads.index", .artefactIndex, \.downloads.index,
-                "Where it is kept which artefacts there are: `database`, or `redis://…`, which several nodes may share"),
+                "Where it is kept which artefacts there are: `database`, or a Redis, such as `redis://HOST:6379/0` or `unix:///PATH`"),
             key(
                 "downloads.rate", .bytes(0...(1 << 40)), \.downloads.rate,
                 "Bytes a second for each client, at most; 0 is as fast as it takes them"),
@@ -123,11 +118,11 @@ extension ConfigurationType where Value == ArtefactIndexPlace {
             write: { $0.description },
             convert: { text throws(ConfigurationFault) in
                 if text == "database" { return .database }
-                let isRedis = ["redis://", "rediss://", "redis+unix://"].contains { text.hasPrefix($0) }
-                guard isRedis, text.utf8.count <= 1024, text.utf8.allSatisfy({ (0x21...0x7E).contains($0) }) else {
-                    throw ConfigurationFault(wrong: "is neither")
+                do throws(DatabaseError) {
+                    return .redis(try RedisURL(parsing: text))
+                } catch {
+                    throw ConfigurationFault(wrong: error.message)
                 }
-                return .redis(url: text)
             })
     }
 }

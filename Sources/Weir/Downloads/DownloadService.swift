@@ -75,9 +75,10 @@ final class DownloadService {
 
     private func make() async throws -> Downloads {
         let database = try await database.get()
-        index = database
+        let index = try await openIndex(database)
+        self.index = index
         let made = try Downloads(
-            catalogue: database, index: database, store: store, options: configuration.downloadOptions, clock: clock)
+            catalogue: database, index: index, store: store, options: configuration.downloadOptions, clock: clock)
         made.onEvent = { [meters, log] event in
             meters.note(event)
             DownloadLog.write(event, to: log)
@@ -85,11 +86,33 @@ final class DownloadService {
         return made
     }
 
+    private func openIndex(_ database: any Database) async throws -> any ArtefactIndex {
+        switch configuration.downloads.index {
+        case .database: return database
+        case .redis(let url): return try await openArtefactIndex(url, directory: configuration.data)
+        }
+    }
+
+    /// What was made of a chapter or a book that has changed goes, here and on other nodes. The revision is part of an
+    /// artefact's key, so that one that stays, because the index does not answer, is never taken for the new one.
+    func changed(_ what: Invalidation) async {
+        do {
+            try await get().invalidate(what)
+        } catch {
+            log.warning("downloads not invalidated", [("error", .string("\(error)"))])
+        }
+    }
+
+    /// Learns what is not known of a chapter's pages, in the background.
+    func learn(chapter id: String) { downloads?.learn(chapter: id) }
+
     /// Ends what is under way.
     func close() async {
         isClosed = true
         if let opening { _ = try? await opening.value }
         await downloads?.close()
+        // The database is closed by who opened it.
+        if configuration.downloads.index != .database { await index?.close() }
     }
 
     var health: HealthSample.Downloads? {
