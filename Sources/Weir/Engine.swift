@@ -1,3 +1,4 @@
+internal import WeirDatabase
 internal import WeirHTTP
 internal import WeirLive
 internal import WeirLoop
@@ -21,6 +22,8 @@ final class Engine {
     let clients: ClientPools
     /// Everything durable; opened when it is first used.
     let store: OnDemandStore
+    /// Opened when it is first used, too.
+    let database: EngineDatabase
     /// Nil while no bot is configured, and before `open()`.
     private(set) var media: MediaService?
     let health: HealthMonitor
@@ -46,6 +49,7 @@ final class Engine {
         store = OnDemandStore(clock: clock) { () throws(ObjectError) in
             try Engine.openStore(configuration, environment, clients, log)
         }
+        database = EngineDatabase { try await Engine.openDatabase(configuration) }
         caches = try WarmCaches(
             directory: configuration.cacheDirectory, budget: UInt64(configuration.cache.budget), clock: clock)
         stations = try Stations(
@@ -69,6 +73,10 @@ final class Engine {
         mediaRoutes.install(on: router)
         SendRoutes(media: mediaRoutes, clock: clock).install(on: router)
         PrewarmRoutes(media: mediaRoutes).install(on: router)
+        let catalogue = CatalogueRoutes(
+            catalogue: { [database] in try await database.get() },
+            pages: CataloguePages(store: store, directory: configuration.data))
+        catalogue.install(on: router)
     }
 
     /// Opens what media need, when a bot is configured: the database, the limits that were learnt. Before `start`. Throws
@@ -76,7 +84,7 @@ final class Engine {
     func open() async throws {
         guard media == nil, !configuration.telegram.bots.isEmpty else { return }
         media = try await MediaService.open(
-            configuration, store: store, clients: clients, log: log, clock: clock)
+            configuration, database: try await database.get(), store: store, clients: clients, log: log, clock: clock)
     }
 
     /// Listens, and starts the sources that run from the beginning. `sockets` are those that a service manager opened.
@@ -120,10 +128,19 @@ final class Engine {
         // Only now: requests that were under way may ask how things are.
         await stations.close()
         await media?.close()
+        await database.close()
         await store.close()
         await clients.close()
         await caches.close()
         watchdog.close()
+    }
+
+    private static func openDatabase(_ configuration: Configuration) async throws -> any Database {
+        var options = DatabaseOptions()
+        options.backlog = configuration.prewarm.backlog
+        options.pool = DatabasePoolOptions(concurrency: configuration.prewarm.concurrency)
+        return try await WeirDatabase.openDatabase(
+            configuration.database, directory: configuration.data, options: options)
     }
 
     private static func openStore(
