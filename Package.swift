@@ -88,6 +88,7 @@ let package = Package(
             name: "Weir",
             dependencies: [
                 "WeirLive", "WeirDownloads", "WeirMedia", "WeirStorage", "WeirDatabase", "WeirHTTP", "WeirLoop",
+                "CDeflate",
                 .target(name: "CYAML", condition: .when(traits: ["YAML"])),
             ],
             // The page's parts become constants of the program.

@@ -77,6 +77,12 @@ final class Engine {
         mediaRoutes.install(on: router)
         SendRoutes(media: mediaRoutes, clock: clock).install(on: router)
         PrewarmRoutes(media: mediaRoutes).install(on: router)
+        var catalogue = CatalogueRoutes(
+            catalogue: { [database] in try await database.get() },
+            pages: CataloguePages(store: store, directory: configuration.data))
+        catalogue.onChange = { [downloads] in await downloads.changed($0) }
+        catalogue.onPages = { [downloads] in downloads.learn(chapter: $0) }
+        catalogue.install(on: router)
         DownloadRoutes(service: downloads, access: access, needsLink: configuration.downloads.access == .signed)
             .install(on: router)
     }
