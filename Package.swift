@@ -124,9 +124,13 @@ let package = Package(
             name: "WeirMediaTests",
             dependencies: ["WeirMedia", "TelegramStandIn", "WeirStorage", "WeirDatabase", "WeirHTTP", "WeirLoop"],
             swiftSettings: strict),
+        // Killed by tests; in no product.
+        .executableTarget(
+            name: "weir-download-filler", dependencies: ["WeirDownloads", "WeirStorage", "WeirDatabase", "WeirLoop"],
+            path: "Tests/DownloadFiller", swiftSettings: strict),
         .testTarget(
             name: "WeirDownloadsTests",
-            dependencies: ["WeirDownloads", "CWeirDownloads", "WeirStorage", "WeirDatabase", "WeirHTTP", "WeirLoop"],
+            dependencies: ["WeirDownloads", "CWeirDownloads", "WeirStorage", "WeirDatabase", "WeirHTTP", "WeirLoop", "weir-download-filler"],
             swiftSettings: strict),
         .testTarget(name: "WeirTests", dependencies: ["Weir", "WeirStorage", "WeirDatabase"], swiftSettings: strict),
         .testTarget(name: "EndToEnd", dependencies: ["Weir", "WeirHTTP", "WeirLoop"], swiftSettings: strict),

@@ -144,14 +144,16 @@ extension Downloads {
             if fills[key] === shared { fills[key] = nil }
             bypassed(key, reason)
         case .failed(let error):
-            if fills[key] === shared { fills[key] = nil }
-            guard error.kind != .closed else { return }
-            counts.generationsFailed += 1
-            onEvent?(.failed(key: key, error))
-            switch error.kind {
-            case .pageChanged, .pageShort: await forget(shared.artefact, page: error.page)
-            default: remember(key, error)
+            if error.kind != .closed {
+                counts.generationsFailed += 1
+                onEvent?(.failed(key: key, error))
+                switch error.kind {
+                case .pageChanged, .pageShort: await forget(shared.artefact, page: error.page)
+                default: remember(key, error)
+                }
             }
+            // From here on it is tried anew.
+            if fills[key] === shared { fills[key] = nil }
         }
     }
 

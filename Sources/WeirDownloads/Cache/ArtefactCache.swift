@@ -202,9 +202,10 @@ final class ArtefactCache {
 
     /// What is in the index and not on the disk.
     func heal(_ row: ArtefactRow, _ what: String) async {
+        // Several may find it out at once.
+        guard await remove(row.key, reason: what) else { return }
         counters.healed += 1
         onEvent?(.damaged(key: row.key, what: what))
-        await remove(row.key, reason: what)
     }
 
     /// It is served once more.
@@ -339,12 +340,15 @@ final class ArtefactCache {
         }
     }
 
-    /// Removes a row and its file.
-    func remove(_ key: String, reason: String) async {
+    /// Removes a row and its file; false when there was no row.
+    @discardableResult
+    func remove(_ key: String, reason: String) async -> Bool {
         forget(key, reason)
-        do throws(DatabaseError) { _ = try await index.remove(key) } catch { failedIndex(error) }
+        var wasThere = true
+        do throws(DatabaseError) { wasThere = try await index.remove(key) } catch { failedIndex(error) }
         let directory = directory
         _ = try? await onPool { directory.remove(key) }
+        return wasThere
     }
 
     /// The files of rows that are gone already.
