@@ -58,8 +58,8 @@ int main(int count, char **words) {
   if (count != 5 || atoi(words[3]) < 1 || atoi(words[3]) > MOST) return 2;
   int connections = atoi(words[3]);
   double seconds = atof(words[4]);
-  snprintf(request, sizeof(request), "GET %s HTTP/1.1\r\nHost: localhost\r\n\r\n",
-           words[2]);
+  snprintf(request, sizeof(request),
+           "GET %s HTTP/1.1\r\nHost: localhost\r\n\r\n", words[2]);
   for (int i = 0; i < connections; i++) {
     polls[i] = (struct pollfd){open_connection(atoi(words[1])), POLLIN, 0};
     left[i] = -1;
