@@ -18,7 +18,8 @@ let package = Package(
         .trait(name: "YAML", description: "Configuration files in YAML (libyaml); JSON is always understood."),
         .trait(name: "SQLite", description: "State in a file (libsqlite3)."),
         .trait(name: "PostgreSQL", description: "State that several nodes share (libpq)."),
-        .default(enabledTraits: ["YAML", "SQLite", "PostgreSQL"]),
+        .trait(name: "Redis", description: "An index of downloads that several nodes share (libhiredis)."),
+        .default(enabledTraits: ["YAML", "SQLite", "PostgreSQL", "Redis"]),
     ],
     targets: [
         .systemLibrary(
@@ -31,6 +32,8 @@ let package = Package(
             name: "CSQLite", path: "Sources/CSQLite", pkgConfig: "sqlite3", providers: [.apt(["libsqlite3-dev"])]),
         .systemLibrary(
             name: "CPostgreSQL", path: "Sources/CPostgreSQL", pkgConfig: "libpq", providers: [.apt(["libpq-dev"])]),
+        // Its pkg-config file has a flag that the package manager refuses with a warning.
+        .systemLibrary(name: "CHiredis", path: "Sources/CHiredis", providers: [.apt(["libhiredis-dev"])]),
         .target(
             name: "CWeir", dependencies: ["CLibuv"], path: ".", exclude: ["CSources/tls"], sources: ["CSources"],
             publicHeadersPath: "include",
@@ -47,7 +50,7 @@ let package = Package(
                 .treatAllWarnings(as: .error),
             ]),
         .target(
-            name: "CWeirHTTP", dependencies: ["CCurl", "CLibuv"],
+            name: "CWeirHTTP", dependencies: ["CWeir", "CCurl", "CLibuv"],
             cSettings: [.define("_GNU_SOURCE"), .enableWarning("conversion"), .treatAllWarnings(as: .error)]),
         .target(
             name: "CWeirStorage", dependencies: ["CLibuv", "COpenSSL"],
@@ -69,6 +72,7 @@ let package = Package(
                 "WeirLoop",
                 .target(name: "CSQLite", condition: .when(traits: ["SQLite"])),
                 .target(name: "CPostgreSQL", condition: .when(traits: ["PostgreSQL"])),
+                .target(name: "CHiredis", condition: .when(traits: ["Redis"])),
             ],
             swiftSettings: strict),
         .target(
@@ -84,11 +88,13 @@ let package = Package(
             name: "Weir",
             dependencies: [
                 "WeirLive", "WeirDownloads", "WeirMedia", "WeirStorage", "WeirDatabase", "WeirHTTP", "WeirLoop",
+                "CDeflate",
                 .target(name: "CYAML", condition: .when(traits: ["YAML"])),
             ],
             // The page's parts become constants of the program.
             resources: [
                 "page.html", "page.css", "elements.js", "server.js", "player.js", "tables.js", "station.js", "media.js",
+                "downloads.js",
                 "page.js",
             ].map { .embedInCode("Page/\($0)") },
             swiftSettings: strict),
@@ -119,9 +125,16 @@ let package = Package(
             name: "WeirMediaTests",
             dependencies: ["WeirMedia", "TelegramStandIn", "WeirStorage", "WeirDatabase", "WeirHTTP", "WeirLoop"],
             swiftSettings: strict),
+        // Killed by tests; in no product.
+        .executableTarget(
+            name: "weir-download-filler", dependencies: ["WeirDownloads", "WeirStorage", "WeirDatabase", "WeirLoop"],
+            path: "Tests/DownloadFiller", swiftSettings: strict),
         .testTarget(
             name: "WeirDownloadsTests",
-            dependencies: ["WeirDownloads", "CWeirDownloads", "WeirStorage", "WeirDatabase", "WeirHTTP", "WeirLoop"],
+            dependencies: [
+                "WeirDownloads", "CWeirDownloads", "WeirStorage", "WeirDatabase", "WeirHTTP", "WeirLoop",
+                "weir-download-filler",
+            ],
             swiftSettings: strict),
         .testTarget(name: "WeirTests", dependencies: ["Weir", "WeirStorage", "WeirDatabase"], swiftSettings: strict),
         .testTarget(name: "EndToEnd", dependencies: ["Weir", "WeirHTTP", "WeirLoop"], swiftSettings: strict),

@@ -106,6 +106,7 @@ BENCH_JOBS_PYTHON = $(if $(wildcard $(BENCH_JOBS_PEERS)/ready),\
 .PHONY: bench-ts-join bench-ts-memory bench-tls
 .PHONY: bench-client bench-sign bench-store bench-store-memory bench-queue
 .PHONY: bench-jobs bench-prewarm bench-send
+.PHONY: bench-downloads
 bench-programs: $(BENCH_PROGRAMS)
 bench-check: $(BENCH_BUILD)/selftest $(BENCH_BUILD)/scanners \
 		$(BENCH_BUILD)/queues
@@ -163,6 +164,9 @@ bench-prewarm: bench-stand-in
 bench-send: bench-stand-in
 	$(PYTHON) bench/prewarm/send.py --stand-in $(BENCH_STAND_IN) \
 	  $(BENCH_WEIR) $(BENCH_MODE)
+# Downloads that are kept, beside nginx.
+bench-downloads:
+	$(PYTHON) bench/downloads/run.py $(BENCH_WEIR) $(BENCH_MODE)
 # What `weir object` takes of memory, with a real S3 server.
 bench-store-memory:
 	$(PYTHON) bench/store/memory.py $(BENCH_WEIR) \
@@ -181,6 +185,7 @@ bench:
 	@$(MAKE) --no-print-directory bench-sign
 	@$(MAKE) --no-print-directory bench-store
 	@$(MAKE) --no-print-directory bench-store-memory
+	@$(MAKE) --no-print-directory bench-downloads
 	@$(MAKE) --no-print-directory bench-tls
 	@$(MAKE) --no-print-directory bench-queue
 	@$(MAKE) --no-print-directory bench-jobs

@@ -2,10 +2,7 @@ public import WeirLoop
 
 /// The engine's durable state, on SQLite or PostgreSQL: both behave the same, and the same tests say so.
 @LoopActor
-public protocol Database: MediaRegistry, PrewarmQueue, LimiterStates {
-    /// Whether the last word of the database was good, for `/health`.
-    var state: DatabaseState { get }
-
+public protocol Database: MediaRegistry, PrewarmQueue, LimiterStates, Catalogue, ArtefactIndex {
     /// A round trip. Throws what is wrong.
     func ping() async throws(DatabaseError)
 
@@ -29,6 +26,8 @@ public struct DatabaseOptions: Sendable {
     public var waiting = waitingDefault
     /// Added to the clock that leases, retries and ages are reckoned by; milliseconds. For tests.
     package var clockOffset: DatabaseClockOffset?
+    /// By what name this node's artefacts are known: nil is the data directory's own, which is made once.
+    public var node: String?
 
     public static let waitingDefault = 10_000
 

@@ -69,6 +69,8 @@ final class Connection {
     var latest: UInt64 = .max
     /// Bytes of the body of the response that is under way.
     var sentBytes: UInt64 = 0
+    /// What sends a part of the body by itself, and watches the socket meanwhile.
+    var sending: SourceSending?
     /// Bytes moved since the loop had its turn.
     var moved = 0
     /// Its task, to be cancelled when the server cannot wait any longer.
@@ -273,6 +275,7 @@ final class Connection {
                 task?.cancel()
             }
         case .transfer, .lingering:
+            if sending != nil { return lookAtSending() }
             guard poll.isWaitedFor else { return }
             interruption = .timeout
             poll.interrupt()
@@ -313,6 +316,7 @@ final class Connection {
         if phase == .handshake || phase == .idle || phase == .head { return finish() }
         interruption = .shutdown
         poll.interrupt()
+        sending?.interrupt()
         shutdown(descriptor, Int32(SHUT_RDWR))
         task?.cancel()
     }

@@ -42,6 +42,31 @@ public final class ResponseWriter {
         try await write(Array(text.utf8))
     }
 
+    /// Sends a range of a source, in C, and returns when the socket has taken all of it: `rate` bytes a second, or as fast as
+    /// the peer takes them when it is 0. Throws as `write` does, and `ByteSourceError` when the source fails or ends before.
+    public func write(_ source: ByteSource, _ range: Range<UInt64>, rate: UInt64 = 0) async throws {
+        if range.isEmpty { return }
+        if case .length(let length) = framing {
+            let (total, overflows) = written.addingReportingOverflow(UInt64(range.count))
+            guard !overflows, total <= length else { throw LengthMismatch(announced: length, written: total) }
+        }
+        try await send(source, from: range.lowerBound, to: range.upperBound, rate: rate)
+    }
+
+    /// The same from a position on, as far as the source goes. Not with a length.
+    public func write(_ source: ByteSource, from position: UInt64, rate: UInt64 = 0) async throws {
+        if case .length(let length) = framing { throw LengthMismatch(announced: length, written: written) }
+        try await send(source, from: position, to: .max, rate: rate)
+    }
+
+    private func send(_ source: ByteSource, from: UInt64, to: UInt64, rate: UInt64) async throws {
+        var isChunked = false
+        if case .chunked = framing { isChunked = true }
+        let sending = SourceSending(source, from: from, to: to, rate: rate, isChunked: isChunked)
+        defer { written += sending.sent }
+        try await connection.send(sending)
+    }
+
     func finish() async throws {
         switch framing {
         case .length(let length):

@@ -99,6 +99,11 @@ public final class Fanout {
         let context: UnsafeMutableRawPointer
         /// What is told that it has been taken.
         let connection: TLSConnection
+
+        /// `weir_sink_t` and its context, for other C that writes through it and does not take it.
+        public var raw: (calls: UnsafeRawPointer, context: UnsafeMutableRawPointer) {
+            (UnsafeRawPointer(calls), context)
+        }
     }
 
     /// Adds a listener and returns its id. The descriptor, and what is behind the sink, are the fan-out's from then on;

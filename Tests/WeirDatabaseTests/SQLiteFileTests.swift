@@ -46,7 +46,7 @@ struct SQLiteFileTests {
         #expect(info.st_mode & 0o777 == 0o600)
         #expect(try SQLiteFileTests.ask(folder("weir.db"), "PRAGMA journal_mode") == ["wal"])
         #expect(try SQLiteFileTests.ask(folder("weir.db"), "PRAGMA application_id") == ["1466263922"])
-        #expect(try SQLiteFileTests.ask(folder("weir.db"), "PRAGMA user_version") == ["1"])
+        #expect(try SQLiteFileTests.ask(folder("weir.db"), "PRAGMA user_version") == ["\(SQLiteSchema.versions.count)"])
     }
 
     @Test("a migration keeps what is there, and the state before it")
@@ -62,17 +62,38 @@ struct SQLiteFileTests {
             await new.close()
         }
         #expect(try SQLiteFileTests.ask(path, "SELECT number FROM later") == ["17"])
-        #expect(try SQLiteFileTests.ask(path, "PRAGMA user_version") == ["2"])
-        let backup = SQLiteFile.backupPath(path, version: 1)
+        let now = SQLiteSchema.versions.count
+        #expect(try SQLiteFileTests.ask(path, "PRAGMA user_version") == ["\(now + 1)"])
+        let backup = SQLiteFile.backupPath(path, version: now)
         #expect(try SQLiteFileTests.ask(backup, "PRAGMA integrity_check") == ["ok"])
         #expect(try SQLiteFileTests.ask(backup, "SELECT count(*) FROM media_cache") == ["50"])
-        #expect(try SQLiteFileTests.ask(backup, "PRAGMA user_version") == ["1"])
+        #expect(try SQLiteFileTests.ask(backup, "PRAGMA user_version") == ["\(now)"])
         // The older Weir finds a newer schema.
         try LoopActor.runInTurn {
             let refusal = try await kind { _ = try await SQLiteFileTests.open(path) }
             #expect(refusal == .newerSchema)
         }
-        #expect(try SQLiteFileTests.ask(path, "PRAGMA user_version") == ["2"])
+        #expect(try SQLiteFileTests.ask(path, "PRAGMA user_version") == ["\(now + 1)"])
+    }
+
+    @Test("every version is reached from every one before it, with what was there")
+    func versions() throws {
+        for version in 1..<SQLiteSchema.versions.count {
+            let folder = Folder()
+            try LoopActor.runInTurn {
+                let old = try await SQLiteFileTests.open(
+                    folder("weir.db"), versions: Array(SQLiteSchema.versions[..<version]))
+                for number in 1...9 { _ = try await old.add(Sample.medium(number), priority: Sample.priority(number)) }
+                await old.close()
+                let new = try await SQLiteFileTests.open(folder("weir.db"))
+                #expect(try await new.counts().queued == 9)
+                #expect(try await new.chapters(after: nil, limit: 10).isEmpty)
+                await new.close()
+            }
+            let backup = SQLiteFile.backupPath(folder("weir.db"), version: version)
+            #expect(try SQLiteFileTests.ask(backup, "PRAGMA user_version") == ["\(version)"])
+            #expect(try SQLiteFileTests.ask(folder("weir.db"), "PRAGMA foreign_key_check").isEmpty)
+        }
     }
 
     @Test("a migration that fails leaves what was there")
@@ -116,7 +137,7 @@ struct SQLiteFileTests {
             let refusal = try await kind { _ = try await SQLiteFileTests.open(path, versions: versions) }
             #expect(refusal == .damaged)
         }
-        #expect(access(SQLiteFile.backupPath(path, version: 1), F_OK) != 0)
+        #expect(access(SQLiteFile.backupPath(path, version: SQLiteSchema.versions.count), F_OK) != 0)
     }
 
     @Test("what is no database of Weir is left alone")

@@ -19,6 +19,9 @@
 #include <stdint.h>
 #include <uv.h>
 
+#include "byte_source.h"
+#include "sender.h"
+
 #pragma GCC visibility push(hidden)
 
 /* Bytes of a response's body that wait for their reader, at most; the peer is

@@ -38,6 +38,7 @@ enum Page {
         let script = [
             PackageResources.elements_js, PackageResources.server_js, PackageResources.player_js,
             PackageResources.tables_js, PackageResources.station_js, PackageResources.media_js,
+            PackageResources.downloads_js,
             PackageResources.page_js,
         ].map(text).joined(separator: "\n")
         return text(PackageResources.page_html)

@@ -4,6 +4,7 @@ const interval = 2000; // milliseconds between an answer and the next question
 
 const cards = new Map();
 const media = new MediaPanel(byId("media"));
+const downloads = new Downloads(byId("downloads"));
 
 const health = {
   value: byId("health"),
@@ -70,6 +71,7 @@ const refresh = {
     }
     if (stations.length === 0) say("There is no station.");
     else if (byId("notice").textContent === "Asking for the stations …") say(countText(stations.length, "station.", "stations."));
+    downloads.update(await askJSON("downloads/status"));
     const report = await askJSON("health");
     await media.update(report.checks.some((check) => check.name === "prewarm"));
     health.show(

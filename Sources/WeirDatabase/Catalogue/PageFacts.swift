@@ -6,7 +6,7 @@ public struct PageFacts: Sendable, Hashable {
     public var crc32: UInt32
     /// The object's when this was learnt.
     public var etag: String
-    /// What its head says of the picture; nil when it is no picture that is known.
+    /// What its bytes say of the picture; nil when it is no picture that is known, or a damaged one.
     public var image: ImageFacts?
 
     public init(length: UInt64, crc32: UInt32, etag: String, image: ImageFacts? = nil) {
@@ -14,23 +14,5 @@ public struct PageFacts: Sendable, Hashable {
         self.crc32 = crc32
         self.etag = etag
         self.image = image
-    }
-}
-
-/// What a picture's head says of it.
-public struct ImageFacts: Sendable, Hashable {
-    public enum Format: String, Sendable, Hashable, CaseIterable {
-        case jpeg, png, webp, gif, avif
-    }
-
-    public var format: Format
-    /// Pixels, as stored: before `orientation` is applied.
-    public var width: UInt32
-    public var height: UInt32
-
-    public init(format: Format, width: UInt32, height: UInt32) {
-        self.format = format
-        self.width = width
-        self.height = height
     }
 }

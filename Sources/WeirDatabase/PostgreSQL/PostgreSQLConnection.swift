@@ -19,7 +19,8 @@
         var whenIdle: (@LoopActor (IdleEvent) -> Void)?
 
         enum IdleEvent {
-            case broken, notified
+            case broken
+            case notified(channel: String, payload: String)
         }
 
         private init(_ handle: OpaquePointer, shown: String) {
@@ -202,12 +203,17 @@
                 whenIdle?(.broken)
                 return
             }
-            var isNotified = false
-            while let notification = PQnotifies(handle) {
+            notify()
+        }
+
+        /// Tells of notifications that have come, also of those that came among a request's answers.
+        func notify() {
+            while !isFinished, let notification = PQnotifies(handle) {
+                let channel = String(cString: notification.pointee.relname)
+                let payload = notification.pointee.extra.map { String(cString: $0) } ?? ""
                 PQfreemem(notification)
-                isNotified = true
+                whenIdle?(.notified(channel: channel, payload: payload))
             }
-            if isNotified { whenIdle?(.notified) }
         }
 
         /// Ends the request that runs, if one does.

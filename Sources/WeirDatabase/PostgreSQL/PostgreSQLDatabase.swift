@@ -8,13 +8,17 @@
         private let listener: PostgreSQLListener
         private let offset: DatabaseClockOffset?
         private var backlog: BacklogCount
+        /// Whose artefacts are its own.
+        let node: String
         private(set) var state = DatabaseState.ok
         var whenWorkArrives: (@LoopActor () -> Void)?
+        var onInvalidation: (@LoopActor ([String]?) -> Void)?
 
         private init(_ parameters: PostgreSQLParameters, _ options: DatabaseOptions) {
             pool = PostgreSQLPool(parameters, options.pool, waiting: options.waiting)
             listener = PostgreSQLListener(parameters, options.pool)
             offset = options.clockOffset
+            node = options.node ?? ""
             backlog = BacklogCount(limit: options.backlog)
         }
 
@@ -27,7 +31,16 @@
                 await database.pool.close()
                 throw error
             }
-            database.listener.whenNotified = { [weak database] in database?.workArrived() }
+            database.listener.whenNotified = { [weak database] notification in
+                guard let database else { return }
+                switch notification {
+                case .connected:
+                    database.workArrived()
+                    database.onInvalidation?(nil)
+                case .message(PostgreSQLArtefacts.channel, let payload): database.heard(payload)
+                case .message: database.workArrived()
+                }
+            }
             database.listener.start()
             return database
         }
@@ -38,6 +51,7 @@
 
         func close() async {
             whenWorkArrives = nil
+            onInvalidation = nil
             await listener.close()
             await pool.close()
         }
@@ -279,17 +293,17 @@
         private func workArrived() { whenWorkArrives?() }
 
         /// By how much a test moved the clock.
-        private var shift: PostgreSQLValue { .integer(offset?.milliseconds ?? 0) }
+        var shift: PostgreSQLValue { .integer(offset?.milliseconds ?? 0) }
 
         private func milliseconds(_ seconds: Double) -> PostgreSQLValue {
             .integer(DatabaseClock.milliseconds(seconds))
         }
 
-        private func write(_ commands: [PostgreSQLCommand]) async throws(DatabaseError) -> [[PostgreSQLRow]] {
+        func write(_ commands: [PostgreSQLCommand]) async throws(DatabaseError) -> [[PostgreSQLRow]] {
             try await noting { () async throws(DatabaseError) in try await self.pool.run(commands) }
         }
 
-        private func read(_ command: PostgreSQLCommand) async throws(DatabaseError) -> [PostgreSQLRow] {
+        func read(_ command: PostgreSQLCommand) async throws(DatabaseError) -> [PostgreSQLRow] {
             try await noting { () async throws(DatabaseError) in
                 try await self.pool.run([command], isRead: true).first ?? []
             }

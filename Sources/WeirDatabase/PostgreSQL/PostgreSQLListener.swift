@@ -1,15 +1,23 @@
 #if PostgreSQL
     internal import WeirLoop
 
-    /// Hears of new work from every node, on a connection of its own. When that breaks it makes another, 0.5 s doubling to
-    /// 30 s later; what was missed meanwhile is made up for by one call.
+    /// Hears of new work and of invalidations from every node, on a connection of its own. When that breaks it makes
+    /// another, 0.5 s doubling to 30 s later; what was missed meanwhile is made up for by one `.connected`.
     @LoopActor
     final class PostgreSQLListener {
         nonisolated static let channel = "weir_jobs"
         static let backoffFirst: Double = 0.5
         static let backoffMax: Double = 30
 
-        private nonisolated static let listen = PostgreSQLQuery("listen", "LISTEN \(channel)")
+        private nonisolated static let listen = [channel, PostgreSQLArtefacts.channel].map {
+            PostgreSQLQuery("listen_\($0)", "LISTEN \($0)")
+        }
+
+        enum Notification {
+            /// From now on all are heard.
+            case connected
+            case message(String, String)
+        }
 
         private let parameters: PostgreSQLParameters
         private let options: DatabasePoolOptions
@@ -17,7 +25,7 @@
         private var connection: PostgreSQLConnection?
         private var task: Task<Void, Never>?
         private var broken: UnsafeContinuation<Void, Never>?
-        var whenNotified: (@LoopActor () -> Void)?
+        var whenNotified: (@LoopActor (Notification) -> Void)?
 
         init(_ parameters: PostgreSQLParameters, _ options: DatabasePoolOptions) {
             self.parameters = parameters
@@ -59,12 +67,13 @@
                 self.connection = connection
                 connection.whenIdle = { [weak self] event in
                     switch event {
-                    case .notified: self?.whenNotified?()
+                    case .notified(let channel, let payload): self?.whenNotified?(.message(channel, payload))
                     case .broken: self?.end()
                     }
                 }
-                _ = try await connection.run([PostgreSQLListener.listen()], within: options.query)
-                whenNotified?()
+                _ = try await connection.run(PostgreSQLListener.listen.map { $0() }, within: options.query)
+                whenNotified?(.connected)
+                connection.notify()
                 if Task.isCancelled { return false }
                 await withUnsafeContinuation { broken = $0 }
                 return true

@@ -113,7 +113,7 @@
                     throw DatabaseError(.closed, "the database is closed")
                 }
                 connection.whenIdle = { [weak self, weak connection] event in
-                    if event == .broken, let connection { self?.drop(connection) }
+                    if case .broken = event, let connection { self?.drop(connection) }
                 }
                 busy[ObjectIdentifier(connection)] = connection
                 return connection

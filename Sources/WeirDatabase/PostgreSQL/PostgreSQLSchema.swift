@@ -79,7 +79,81 @@
                   updated_at bigint NOT NULL
                 )
                 """,
-            ]
+            ],
+            [
+                // Of changes of chapters and books. From the clock's milliseconds on: a database that is made anew does
+                // not give a revision again under which files of the one before may still lie.
+                "CREATE SEQUENCE catalogue_revision",
+                "SELECT setval('catalogue_revision', (extract(epoch FROM now()) * 1000)::bigint)",
+                """
+                CREATE TABLE chapters (
+                  id text COLLATE "C" PRIMARY KEY,
+                  title text NOT NULL,
+                  page_count integer NOT NULL,
+                  revision bigint NOT NULL,
+                  updated_at bigint NOT NULL
+                )
+                """,
+                """
+                CREATE TABLE chapter_pages (
+                  chapter_id text COLLATE "C" NOT NULL REFERENCES chapters (id) ON DELETE CASCADE,
+                  place integer NOT NULL,
+                  object_key text COLLATE "C" NOT NULL,
+                  name text NOT NULL,
+                  PRIMARY KEY (chapter_id, place)
+                )
+                """,
+                "CREATE INDEX ix_chapter_pages_object ON chapter_pages (object_key)",
+                """
+                CREATE TABLE page_facts (
+                  object_key text COLLATE "C" PRIMARY KEY,
+                  bytes bigint NOT NULL CHECK (bytes >= 0),
+                  crc32 bigint NOT NULL,
+                  etag text NOT NULL,
+                  image text,
+                  learnt_at bigint NOT NULL
+                )
+                """,
+                // Chapters, here and below: their ids, one a line.
+                """
+                CREATE TABLE books (
+                  id text COLLATE "C" PRIMARY KEY,
+                  title text NOT NULL,
+                  chapters text NOT NULL,
+                  chapter_count integer NOT NULL,
+                  revision bigint NOT NULL,
+                  updated_at bigint NOT NULL
+                )
+                """,
+                """
+                CREATE TABLE artefacts (
+                  node text COLLATE "C" NOT NULL,
+                  key text COLLATE "C" NOT NULL,
+                  bytes bigint NOT NULL CHECK (bytes >= 0),
+                  crc32 bigint NOT NULL,
+                  format text NOT NULL,
+                  chapters text NOT NULL,
+                  book text COLLATE "C",
+                  cost bigint NOT NULL,
+                  hits bigint NOT NULL,
+                  created_at bigint NOT NULL,
+                  used_at bigint NOT NULL,
+                  PRIMARY KEY (node, key)
+                )
+                """,
+                "CREATE INDEX ix_artefacts_key ON artefacts (key)",
+                "CREATE INDEX ix_artefacts_book ON artefacts (book) WHERE book IS NOT NULL",
+                """
+                CREATE TABLE artefact_chapters (
+                  chapter_id text COLLATE "C" NOT NULL,
+                  node text COLLATE "C" NOT NULL,
+                  key text COLLATE "C" NOT NULL,
+                  PRIMARY KEY (chapter_id, node, key),
+                  FOREIGN KEY (node, key) REFERENCES artefacts (node, key) ON DELETE CASCADE
+                )
+                """,
+                "CREATE INDEX ix_artefact_chapters_artefact ON artefact_chapters (node, key)",
+            ],
         ]
 
         private static let locked = PostgreSQLQuery("migrate_lock", "SELECT pg_advisory_xact_lock($1::bigint)")

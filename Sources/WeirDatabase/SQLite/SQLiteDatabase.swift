@@ -9,16 +9,22 @@
         private let reader: SQLiteThread
         private let backlog: SQLiteBacklog
         let clock: SQLiteClock
+        /// Whose artefacts are its own.
+        let node: String
         private(set) var state = DatabaseState.ok
         var whenWorkArrives: (@LoopActor () -> Void)?
+        /// Never called: nobody else has the file.
+        var onInvalidation: (@LoopActor ([String]?) -> Void)?
 
         private init(
-            file: SQLiteFile, writer: SQLiteThread, reader: SQLiteThread, clock: SQLiteClock, backlog: SQLiteBacklog
+            file: SQLiteFile, writer: SQLiteThread, reader: SQLiteThread, clock: SQLiteClock, node: String,
+            backlog: SQLiteBacklog
         ) {
             self.file = file
             self.writer = writer
             self.reader = reader
             self.clock = clock
+            self.node = node
             self.backlog = backlog
         }
 
@@ -45,7 +51,7 @@
             }
             return SQLiteDatabase(
                 file: file, writer: writer, reader: reader, clock: SQLiteClock(offset: options.clockOffset),
-                backlog: SQLiteBacklog(limit: options.backlog))
+                node: options.node ?? "", backlog: SQLiteBacklog(limit: options.backlog))
         }
 
         func ping() async throws(DatabaseError) {
@@ -56,6 +62,7 @@
 
         func close() async {
             whenWorkArrives = nil
+            onInvalidation = nil
             await reader.close()
             await writer.close()
             file.unlock()
@@ -225,7 +232,7 @@
             try await noting(writer, work)
         }
 
-        private func read<Value: Sendable>(
+        func read<Value: Sendable>(
             _ work: @escaping @Sendable (SQLiteConnection) throws(DatabaseError) -> Value
         ) async throws(DatabaseError) -> Value {
             try await noting(reader, work)

@@ -65,7 +65,78 @@
               state BLOB NOT NULL,
               updated_at INTEGER NOT NULL
             ) STRICT, WITHOUT ROWID;
+            """,
             """
+            -- Of the last change of any chapter or book. From the clock's milliseconds on: a database that is made anew
+            -- does not give a revision again under which files of the one before may still lie.
+            CREATE TABLE catalogue_revision (value INTEGER NOT NULL) STRICT;
+            INSERT INTO catalogue_revision VALUES (CAST(strftime('%s', 'now') AS INTEGER) * 1000);
+
+            CREATE TABLE chapters (
+              id TEXT NOT NULL PRIMARY KEY,
+              title TEXT NOT NULL,
+              page_count INTEGER NOT NULL,
+              revision INTEGER NOT NULL,
+              updated_at INTEGER NOT NULL
+            ) STRICT, WITHOUT ROWID;
+
+            CREATE TABLE chapter_pages (
+              chapter_id TEXT NOT NULL REFERENCES chapters (id) ON DELETE CASCADE,
+              place INTEGER NOT NULL,
+              object_key TEXT NOT NULL,
+              name TEXT NOT NULL,
+              PRIMARY KEY (chapter_id, place)
+            ) STRICT, WITHOUT ROWID;
+
+            CREATE INDEX ix_chapter_pages_object ON chapter_pages (object_key);
+
+            CREATE TABLE page_facts (
+              object_key TEXT NOT NULL PRIMARY KEY,
+              bytes INTEGER NOT NULL CHECK (bytes >= 0),
+              crc32 INTEGER NOT NULL,
+              etag TEXT NOT NULL,
+              image TEXT,
+              learnt_at INTEGER NOT NULL
+            ) STRICT, WITHOUT ROWID;
+
+            -- Chapters, here and below: their ids, one a line.
+            CREATE TABLE books (
+              id TEXT NOT NULL PRIMARY KEY,
+              title TEXT NOT NULL,
+              chapters TEXT NOT NULL,
+              chapter_count INTEGER NOT NULL,
+              revision INTEGER NOT NULL,
+              updated_at INTEGER NOT NULL
+            ) STRICT, WITHOUT ROWID;
+
+            CREATE TABLE artefacts (
+              node TEXT NOT NULL,
+              key TEXT NOT NULL,
+              bytes INTEGER NOT NULL CHECK (bytes >= 0),
+              crc32 INTEGER NOT NULL,
+              format TEXT NOT NULL,
+              chapters TEXT NOT NULL,
+              book TEXT,
+              cost INTEGER NOT NULL,
+              hits INTEGER NOT NULL,
+              created_at INTEGER NOT NULL,
+              used_at INTEGER NOT NULL,
+              PRIMARY KEY (node, key)
+            ) STRICT, WITHOUT ROWID;
+
+            CREATE INDEX ix_artefacts_key ON artefacts (key);
+            CREATE INDEX ix_artefacts_book ON artefacts (book) WHERE book IS NOT NULL;
+
+            CREATE TABLE artefact_chapters (
+              chapter_id TEXT NOT NULL,
+              node TEXT NOT NULL,
+              key TEXT NOT NULL,
+              PRIMARY KEY (chapter_id, node, key),
+              FOREIGN KEY (node, key) REFERENCES artefacts (node, key) ON DELETE CASCADE
+            ) STRICT, WITHOUT ROWID;
+
+            CREATE INDEX ix_artefact_chapters_artefact ON artefact_chapters (node, key);
+            """,
         ]
     }
 #endif

@@ -1,6 +1,6 @@
 public import WeirDatabase
 
-/// What an artefact consists of, computed without building it: its length, its ETag, and the bytes of any range.
+/// What an artefact consists of, computed without building it: its length, and the bytes of any range.
 ///
 /// A pure value. Segments lie end to end; where one begins is the sum of those before it.
 public struct Layout: Sendable {
@@ -18,15 +18,47 @@ public struct Layout: Sendable {
         }
     }
 
-    public let segments: [Segment]
     /// The pages that segments speak of, in the order of the artefact.
     public let pages: [Page]
-    /// Bytes of the whole.
-    public let length: UInt64
+    private let parts: LayoutParts
 
-    public init(segments: [Segment], pages: [Page]) {
-        self.segments = segments
+    /// Bytes of the whole.
+    public var length: UInt64 { parts.length }
+
+    init(_ parts: LayoutParts, pages: [Page]) {
+        self.parts = parts
         self.pages = pages
-        length = segments.reduce(0) { $0 &+ $1.count }
     }
+
+    /// Of an artefact whose pages' facts are all known; nil when some are not.
+    /// - Complexity: O(pages).
+    public init?(_ artefact: Artefact) throws(LayoutError) {
+        guard artefact.isKnown else { return nil }
+        var writer = try LayoutWriter(artefact)
+        while let page = writer.next {
+            guard let facts = writer.pages[page].facts else { return nil }
+            _ = try writer.append(facts)
+        }
+        self = writer.layout
+    }
+
+    /// Of segments that are there already.
+    public init(segments: [Segment], pages: [Page]) {
+        var parts = LayoutParts()
+        for segment in segments {
+            switch segment {
+            case .literal(let bytes): parts.append(bytes)
+            case .page(let page, let offset, let count):
+                parts.append(page: page, offset: offset, count: count, crc32: 0)
+            }
+        }
+        self.init(parts, pages: pages)
+    }
+
+    /// All of them. A long artefact has many: `segments(in:)` takes it in steps.
+    public var segments: [Segment] { segments(in: 0..<length) }
+
+    /// The bytes of a range, end to end; what lies behind the end is left out.
+    /// - Complexity: O(log(pages) + segments of the range).
+    public func segments(in range: Range<UInt64>) -> [Segment] { parts.segments(in: range) }
 }
