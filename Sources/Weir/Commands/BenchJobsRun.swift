@@ -104,6 +104,9 @@ final class BenchJobsRun {
     private func drain(_ database: any Database) async throws {
         let queued = try await database.counts().queued
         guard queued > 0 else { throw BenchJobsFailure("no job is queued") }
+        // A connection for each is made before: the raw limit's are too.
+        let pings = (0..<plan.parallel).map { _ in spawn { try await database.ping() } }
+        for ping in pings { try await ping.value }
         let clock = LoopClock.monotonic
         let before = (time: clock.now, cpu: BenchJobsRun.processSeconds())
         let workers = (0..<plan.parallel).map { number in
