@@ -37,7 +37,7 @@ struct ArtefactIndexTests {
         again.used = 0
         try await index.record(again)
         let found = try #require(try await index.find(row.key))
-        #expect(found.chapters == ["c"] && found.book == nil && found.hits == 0)
+        #expect(found.chapters == ["c"] && found.book.isAbsent && found.hits == 0)
         #expect(found.created > 1_500_000_000_000 && found.used == found.created)
         #expect(try await index.invalidate(.chapters(["a", "b"])).isEmpty)
         #expect(try await index.invalidate(.books(["über"])).isEmpty)

@@ -183,7 +183,7 @@ struct CatalogueTests {
         try DatabaseUnderTest.run(backend) { database, _ in
             let pages = (0..<CatalogueLimits.pages).map { CatalogueTests.page($0) }
             _ = try await database.put(CatalogueTests.chapter("large", pages))
-            #expect(try await database.chapter("large")?.pages.count == CatalogueLimits.pages)
+            #expect(try #require(try await database.chapter("large")).pages.count == CatalogueLimits.pages)
             #expect(try await database.chapters(after: nil, limit: 1).map(\.count) == [CatalogueLimits.pages])
             let refused = try await kind {
                 _ = try await database.put(CatalogueTests.chapter("larger", pages + [CatalogueTests.page(0)]))

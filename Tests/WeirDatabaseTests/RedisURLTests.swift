@@ -8,12 +8,13 @@ struct RedisURLTests {
     func understood() throws {
         let plain = try RedisURL(parsing: "redis://cache")
         #expect(plain.place == .host("cache", port: 6379) && plain.database == 0)
-        #expect(plain.user == nil && plain.password == nil && plain.description == "redis://cache:6379/0")
+        #expect(plain.user.isAbsent && plain.password.isAbsent && plain.description == "redis://cache:6379/0")
         let full = try RedisURL(parsing: "redis://me%40x:p%3a%2Fw@[::1]:7000/12")
         #expect(full.place == .host("::1", port: 7000) && full.database == 12)
-        #expect(full.user == "me@x" && full.password == "p:/w" && full.description == "redis://[::1]:7000/12")
+        #expect(full.user.holds("me@x") && full.password.holds("p:/w") && full.description == "redis://[::1]:7000/12")
         let secret = try RedisURL(parsing: "redis://:secret@10.0.0.1/")
-        #expect(secret.user == nil && secret.password == "secret" && secret.description == "redis://10.0.0.1:6379/0")
+        #expect(
+            secret.user.isAbsent && secret.password.holds("secret") && secret.description == "redis://10.0.0.1:6379/0")
         let socket = try RedisURL(parsing: "unix:///run/redis.sock?db=2")
         #expect(socket.place == .socket("/run/redis.sock") && socket.description == "unix:///run/redis.sock?db=2")
     }

@@ -111,6 +111,10 @@ final class Recording: @unchecked Sendable {
             features.append("PostgreSQL")
             #expect(version.output.contains(", libpq "))
         #endif
+        #if Redis
+            features.append("Redis")
+            #expect(version.output.contains(", hiredis 0.") || version.output.contains(", hiredis 1."))
+        #endif
         let named = features.isEmpty ? "none" : features.joined(separator: " ")
         #expect(version.output.contains("features   \(named)\n"))
     }

@@ -34,6 +34,9 @@ enum Version {
         #if PostgreSQL
             features.append("PostgreSQL")
         #endif
+        #if Redis
+            features.append("Redis")
+        #endif
         return features
     }
 
