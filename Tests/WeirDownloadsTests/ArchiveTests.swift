@@ -16,7 +16,8 @@ struct Pictures {
         let pdf: Int
     }
 
-    static let scripts = #filePath.split(separator: "/", omittingEmptySubsequences: false).dropLast(2)
+    static let scripts =
+        #filePath.split(separator: "/", omittingEmptySubsequences: false).dropLast(2)
         .joined(separator: "/") + "/Downloads"
 
     /// Whether what reads archives is there, or must be.
@@ -149,7 +150,9 @@ struct ArchiveTests {
             let pipe = try #require(popen("\(command) '\(folder.path)/list' 2>&1", "re"))
             var said = ""
             var line = [CChar](repeating: 0, count: 4000)
-            while fgets(&line, 4000, pipe) != nil { said += String(cString: line) }
+            while fgets(&line, 4000, pipe) != nil {
+                said += line.withUnsafeBufferPointer { String(cString: $0.baseAddress!) }
+            }
             #expect(pclose(pipe) == 0, "\(said)")
             print("archives: \(said)", terminator: "")
         }
@@ -174,7 +177,9 @@ struct ArchiveTests {
     @Test func randomCatalogues() throws {
         let pictures = try Pictures()
         var random = Seeded(getenv("WEIR_SEED").flatMap { UInt64(String(cString: $0)) } ?? 1)
-        let titles = ["Chapter", "第1話 – ü 😀", "a/b\\c:d", "..", "same", "same", "CON", "Kapitel 10", "(x) \\ y", "a\u{202E}b"]
+        let titles = [
+            "Chapter", "第1話 – ü 😀", "a/b\\c:d", "..", "same", "same", "CON", "Kapitel 10", "(x) \\ y", "a\u{202E}b",
+        ]
         for _ in 0..<min(2 * scale, 200) {
             let expectations = Expectations(pictures.folder)
             let facts = pictures.all.map { ($0, learn($0.bytes)) }

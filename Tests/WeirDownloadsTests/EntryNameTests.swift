@@ -24,8 +24,9 @@ struct EntryNameTests {
         #expect(title.utf8.count == EntryNames.maxBytes && title.hasSuffix("x.cbz"))
         let pile = "a" + String(repeating: "\u{301}", count: 500) + ".jpg"
         #expect(EntryNames.safe(pile) == "_.jpg")
-        #expect(EntryNames.safe(String(repeating: "x", count: 200) + "." + String(repeating: "y", count: 20)).utf8.count
-            == EntryNames.maxBytes)
+        #expect(
+            EntryNames.safe(String(repeating: "x", count: 200) + "." + String(repeating: "y", count: 20)).utf8.count
+                == EntryNames.maxBytes)
     }
 
     @Test func namesInOrderStay() {

@@ -88,7 +88,9 @@ struct PageReadingTests {
     }
 
     @Test func whatIsNoPictureIsNotDamagedEither() {
-        for bytes in [[], [0xFF], Array("GIF88a....".utf8), Array("%PDF-1.7 and so on".utf8), [0x89, 0x50, 1, 2, 3, 4, 5, 6]] {
+        for bytes in [
+            [], [0xFF], Array("GIF88a....".utf8), Array("%PDF-1.7 and so on".utf8), [0x89, 0x50, 1, 2, 3, 4, 5, 6],
+        ] {
             let (facts, why) = Self.facts(bytes)
             #expect(facts == nil)
             #expect(why == nil)
@@ -110,7 +112,8 @@ struct PageReadingTests {
         var random = Seeded(1)
         for _ in 0..<1000 * scale {
             var facts = ImageFacts(
-                format: .allCases.randomElement(using: &random)!, width: UInt32.random(in: 1...UInt32.max, using: &random),
+                format: .allCases.randomElement(using: &random)!,
+                width: UInt32.random(in: 1...UInt32.max, using: &random),
                 height: UInt32.random(in: 1...70000, using: &random))
             facts.colour = .allCases.randomElement(using: &random)!
             facts.bits = UInt8.random(in: 0...16, using: &random)
@@ -121,7 +124,8 @@ struct PageReadingTests {
             facts.isUntransformed = Bool.random(using: &random)
             facts.isInverted = Bool.random(using: &random)
             if Bool.random(using: &random) {
-                facts.palette = .init(offset: random.next() >> 2, count: 768, crc32: UInt32.random(in: 0...UInt32.max, using: &random))
+                facts.palette = .init(
+                    offset: random.next() >> 2, count: 768, crc32: UInt32.random(in: 0...UInt32.max, using: &random))
             }
             for _ in 0..<Int.random(in: 0...4, using: &random) {
                 facts.data.append(
