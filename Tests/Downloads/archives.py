@@ -148,6 +148,10 @@ def check_page(name, path, number, picture):
             wished = upright.resize(shown.size, Image.Resampling.NEAREST)
             if max(upright.size) <= 14400 and min(upright.size) >= 3:
                 require(shown.size == upright.size, f"{name}: page {number} is {shown.size}, not {upright.size}")
+            # Poppler stretches a picture by a pixel or so; MuPDF shows it pixel by pixel.
+            if file.startswith("page") and min(shown.size) > 64:
+                small = (shown.width // 16, shown.height // 16)
+                shown, wished = (side.resize(small, Image.Resampling.BOX) for side in (shown, wished))
             difference = max(ImageStat.Stat(ImageChops.difference(shown, wished)).mean)
             require(difference <= tolerance, f"{name}: page {number} differs from {picture} by {difference}")
             counts["rendered"] += 1
