@@ -124,7 +124,10 @@ let package = Package(
             path: "Tests/DownloadFiller", swiftSettings: strict),
         .testTarget(
             name: "WeirDownloadsTests",
-            dependencies: ["WeirDownloads", "CWeirDownloads", "WeirStorage", "WeirDatabase", "WeirHTTP", "WeirLoop", "weir-download-filler"],
+            dependencies: [
+                "WeirDownloads", "CWeirDownloads", "WeirStorage", "WeirDatabase", "WeirHTTP", "WeirLoop",
+                "weir-download-filler",
+            ],
             swiftSettings: strict),
         .testTarget(name: "WeirTests", dependencies: ["Weir", "WeirStorage", "WeirDatabase"], swiftSettings: strict),
         .testTarget(name: "EndToEnd", dependencies: ["Weir", "WeirHTTP", "WeirLoop"], swiftSettings: strict),
