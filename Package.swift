@@ -18,7 +18,8 @@ let package = Package(
         .trait(name: "YAML", description: "Configuration files in YAML (libyaml); JSON is always understood."),
         .trait(name: "SQLite", description: "State in a file (libsqlite3)."),
         .trait(name: "PostgreSQL", description: "State that several nodes share (libpq)."),
-        .default(enabledTraits: ["YAML", "SQLite", "PostgreSQL"]),
+        .trait(name: "Redis", description: "An index of downloads that several nodes share (libhiredis)."),
+        .default(enabledTraits: ["YAML", "SQLite", "PostgreSQL", "Redis"]),
     ],
     targets: [
         .systemLibrary(
@@ -31,6 +32,8 @@ let package = Package(
             name: "CSQLite", path: "Sources/CSQLite", pkgConfig: "sqlite3", providers: [.apt(["libsqlite3-dev"])]),
         .systemLibrary(
             name: "CPostgreSQL", path: "Sources/CPostgreSQL", pkgConfig: "libpq", providers: [.apt(["libpq-dev"])]),
+        // Its pkg-config file has a flag that the package manager refuses with a warning.
+        .systemLibrary(name: "CHiredis", path: "Sources/CHiredis", providers: [.apt(["libhiredis-dev"])]),
         .target(
             name: "CWeir", dependencies: ["CLibuv"], path: ".", exclude: ["CSources/tls"], sources: ["CSources"],
             publicHeadersPath: "include",
@@ -69,6 +72,7 @@ let package = Package(
                 "WeirLoop",
                 .target(name: "CSQLite", condition: .when(traits: ["SQLite"])),
                 .target(name: "CPostgreSQL", condition: .when(traits: ["PostgreSQL"])),
+                .target(name: "CHiredis", condition: .when(traits: ["Redis"])),
             ],
             swiftSettings: strict),
         .target(
@@ -84,11 +88,13 @@ let package = Package(
             name: "Weir",
             dependencies: [
                 "WeirLive", "WeirDownloads", "WeirMedia", "WeirStorage", "WeirDatabase", "WeirHTTP", "WeirLoop",
+                "CDeflate",
                 .target(name: "CYAML", condition: .when(traits: ["YAML"])),
             ],
             // The page's parts become constants of the program.
             resources: [
-                "page.html", "page.css", "elements.js", "server.js", "player.js", "tables.js", "station.js", "page.js",
+                "page.html", "page.css", "elements.js", "server.js", "player.js", "tables.js", "station.js", "downloads.js",
+                "page.js",
             ].map { .embedInCode("Page/\($0)") },
             swiftSettings: strict),
         .executableTarget(name: "weir-program", dependencies: ["Weir"], path: "Sources/weir", swiftSettings: strict),

@@ -1,3 +1,4 @@
+internal import WeirDatabase
 internal import WeirHTTP
 internal import WeirLive
 internal import WeirLoop
@@ -21,6 +22,9 @@ final class Engine {
     let clients: ClientPools
     /// Everything durable; opened when it is first used.
     let store: OnDemandStore
+    /// Opened when it is first used, too.
+    let database: EngineDatabase
+    let downloads: DownloadService
     /// Nil while no bot is configured, and before `open()`.
     private(set) var media: MediaService?
     let health: HealthMonitor
@@ -46,6 +50,8 @@ final class Engine {
         store = OnDemandStore(clock: clock) { () throws(ObjectError) in
             try Engine.openStore(configuration, environment, clients, log)
         }
+        database = EngineDatabase { try await Engine.openDatabase(configuration) }
+        downloads = DownloadService(configuration, database: database, store: store, log: log, clock: clock)
         caches = try WarmCaches(
             directory: configuration.cacheDirectory, budget: UInt64(configuration.cache.budget), clock: clock)
         stations = try Stations(
@@ -64,11 +70,21 @@ final class Engine {
             stations: stations, server: server, clients: clients, watchdog: watchdog, log: log, reloads: reloads)
         metrics.media = { [weak self] in self?.media }
         health.media = { [weak self] in self?.media }
+        metrics.downloads = { [weak self] in self?.downloads }
+        health.downloads = { [weak self] in self?.downloads }
         OperationRoutes(health: health, metrics: metrics).install(on: router)
         let mediaRoutes = MediaRoutes { [weak self] in self?.media }
         mediaRoutes.install(on: router)
         SendRoutes(media: mediaRoutes, clock: clock).install(on: router)
         PrewarmRoutes(media: mediaRoutes).install(on: router)
+        var catalogue = CatalogueRoutes(
+            catalogue: { [database] in try await database.get() },
+            pages: CataloguePages(store: store, directory: configuration.data))
+        catalogue.onChange = { [downloads] in await downloads.changed($0) }
+        catalogue.onPages = { [downloads] in downloads.learn(chapter: $0) }
+        catalogue.install(on: router)
+        DownloadRoutes(service: downloads, access: access, needsLink: configuration.downloads.access == .signed)
+            .install(on: router)
     }
 
     /// Opens what media need, when a bot is configured: the database, the limits that were learnt. Before `start`. Throws
@@ -76,7 +92,7 @@ final class Engine {
     func open() async throws {
         guard media == nil, !configuration.telegram.bots.isEmpty else { return }
         media = try await MediaService.open(
-            configuration, store: store, clients: clients, log: log, clock: clock)
+            configuration, database: try await database.get(), store: store, clients: clients, log: log, clock: clock)
     }
 
     /// Listens, and starts the sources that run from the beginning. `sockets` are those that a service manager opened.
@@ -98,6 +114,7 @@ final class Engine {
         spawn { [caches, log] in await Engine.clean(caches, log) }
         stations.begin()
         media?.start()
+        downloads.start()
         health.start()
     }
 
@@ -120,10 +137,20 @@ final class Engine {
         // Only now: requests that were under way may ask how things are.
         await stations.close()
         await media?.close()
+        await downloads.close()
+        await database.close()
         await store.close()
         await clients.close()
         await caches.close()
         watchdog.close()
+    }
+
+    private static func openDatabase(_ configuration: Configuration) async throws -> any Database {
+        var options = DatabaseOptions()
+        options.backlog = configuration.prewarm.backlog
+        options.pool = DatabasePoolOptions(concurrency: configuration.prewarm.concurrency)
+        return try await WeirDatabase.openDatabase(
+            configuration.database, directory: configuration.data, options: options)
     }
 
     private static func openStore(

@@ -19,7 +19,7 @@ struct Health: Sendable, Equatable {
 
     struct Check: Sendable, Equatable {
         /// `memory`, `memory_growth`, `loop`, `sources`, `listeners`, `warm`, `object_store`; with bots also `database`
-        /// and `prewarm`.
+        /// and `prewarm`, with downloads `downloads_disk` and `downloads_index`.
         var name: String
         var status: Status
         /// For people; empty when there is nothing to say.
@@ -67,6 +67,15 @@ struct HealthSample: Sendable {
     var storeTrouble: String?
     /// Nil while no bot is configured.
     var media: Media?
+    /// Nil while nobody has asked for any.
+    var downloads: Downloads?
+
+    struct Downloads: Sendable {
+        /// What is wrong with the directory.
+        var trouble: String?
+        /// What is wrong with the index.
+        var indexTrouble: String?
+    }
 
     struct Media: Sendable {
         /// How the database failed.
@@ -143,7 +152,15 @@ struct HealthPolicy: Sendable {
             storeCheck(sample.storeTrouble),
         ]
         if let media = sample.media { checks += [databaseCheck(media), prewarmCheck(media)] }
+        if let downloads = sample.downloads { checks += downloadChecks(downloads) }
         return Health(checks: checks)
+    }
+
+    /// Without a directory or an index downloads work, and nothing is kept of them.
+    private func downloadChecks(_ downloads: HealthSample.Downloads) -> [Health.Check] {
+        [("downloads_disk", downloads.trouble), ("downloads_index", downloads.indexTrouble)].map { name, trouble in
+            Health.Check(name: name, status: trouble == nil ? .ok : .degraded, message: trouble ?? "")
+        }
     }
 
     private func databaseCheck(_ media: HealthSample.Media) -> Health.Check {

@@ -14,6 +14,7 @@ final class HealthMonitor {
     private let watchdog: Watchdog
     private let store: OnDemandStore?
     var media: @LoopActor () -> MediaService? = { nil }
+    var downloads: @LoopActor () -> DownloadService? = { nil }
     private let log: LogWriter
     private let clock: LoopClock
     private let timer: LoopTimer
@@ -77,7 +78,8 @@ final class HealthMonitor {
                     name: station.name, state: station.state, error: station.supervision.lastError,
                     listeners: station.counters.listeners, alert: station.options.listenersAlert,
                     isWarmOff: station.cache?.isOff ?? false)
-            }, storeTrouble: store?.trouble?.error.description, media: media()?.health)
+            }, storeTrouble: store?.trouble?.error.description, media: media()?.health,
+            downloads: downloads()?.health)
         let health = policy.judge(sample)
         report(health, sample)
         last = health

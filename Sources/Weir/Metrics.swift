@@ -15,6 +15,7 @@ struct Metrics {
     let log: LogWriter
     let reloads: ReloadCounters
     var media: @LoopActor () -> MediaService? = { nil }
+    var downloads: @LoopActor () -> DownloadService? = { nil }
 
     func text() -> [UInt8] {
         var text = PrometheusText()
@@ -26,6 +27,9 @@ struct Metrics {
         http(&text)
         ClientPoolMetrics(pools: clients.all).write(to: &text)
         if let media = media() { MediaMetrics(media: media).write(to: &text) }
+        if let service = downloads(), let downloads = service.downloads {
+            DownloadMetrics(downloads: downloads, meters: service.meters).write(to: &text)
+        }
         return text.bytes
     }
 

@@ -10,6 +10,8 @@ public enum Program {
     /// Every command, in the order of the help.
     static let commands = [
         Serve.command, Check.command, Scan.command, Sign.command, ObjectCommand.command, MediaCommand.command,
+        CatalogueCommand.chapter.command,
+        CatalogueCommand.book.command,
         Link.command, Bench.command, Version.command,
     ]
 
@@ -105,6 +107,10 @@ public enum Program {
         }
         if command.name == MediaCommand.command.name {
             return try MediaCommand.run(words, environment: environment, console)
+        }
+        for catalogue in [CatalogueCommand.chapter, CatalogueCommand.book] where command.name == catalogue.command.name
+        {
+            return try catalogue.run(words, environment: environment, console)
         }
         return Bench.run(words)
     }

@@ -84,6 +84,19 @@ struct PrometheusText {
         add(" \(histogram.count)\n\(family)_sum \(histogram.sum)\n\(family)_count \(histogram.count)\n")
     }
 
+    /// A histogram of numbers that were recorded in parts of one.
+    mutating func sample(_ histogram: Histogram, in unit: Double, bounds: [Double]) {
+        for bound in bounds {
+            add("\(family)_bucket")
+            addLabels([("le", PrometheusText.number(bound))])
+            add(" \(histogram.count(upTo: UInt64(bound * unit)))\n")
+        }
+        let sum = PrometheusText.number(Double(histogram.sum) / unit)
+        add("\(family)_bucket")
+        addLabels([("le", "+Inf")])
+        add(" \(histogram.count)\n\(family)_sum \(sum)\n\(family)_count \(histogram.count)\n")
+    }
+
     private mutating func addLabels(_ labels: [Label]) {
         if labels.isEmpty { return }
         var separator = "{"

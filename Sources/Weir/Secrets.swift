@@ -5,7 +5,7 @@ internal import WeirLoop
 /// What the engine compares requests with.
 struct Secrets: Sendable {
     var adminToken: String?
-    /// Of signed links; nil while no station asks for them.
+    /// Of signed links; nil while nothing asks for them.
     var linkKey: String?
     /// The one that it has followed: links that it signed are valid until they expire.
     var formerLinkKey: String?
@@ -23,7 +23,7 @@ struct Secrets: Sendable {
         secrets.adminToken = configuration.auth.adminToken?.text
         if secrets.adminToken == nil { secrets.adminToken = try make(tokenPath(configuration)) }
         secrets.linkKey = configuration.auth.linkKey?.text
-        if secrets.linkKey == nil, configuration.stations.contains(where: { $0.access == .signed }) {
+        if secrets.linkKey == nil, configuration.asksForLinks {
             secrets.linkKey = try make(linkKeyPath(configuration))
         }
         secrets.formerLinkKey = configuration.auth.formerLinkKey?.text
@@ -40,4 +40,9 @@ struct Secrets: Sendable {
 
     static func tokenPath(_ configuration: Configuration) -> String { configuration.inData("admin.token") }
     static func linkKeyPath(_ configuration: Configuration) -> String { configuration.inData("link-key") }
+}
+
+extension Configuration {
+    /// A station or the downloads are for those with a signed link.
+    var asksForLinks: Bool { downloads.access == .signed || stations.contains { $0.access == .signed } }
 }

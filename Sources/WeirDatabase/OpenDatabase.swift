@@ -28,6 +28,23 @@ public func openDatabase(
     }
 }
 
+/// Opens an index in Redis; on the loop. `directory` is the data directory, which is there.
+///
+/// A Redis that cannot be reached is no error here: its `state` says so, and it recovers by itself.
+@LoopActor
+public func openArtefactIndex(
+    _ url: RedisURL, directory: String, options: RedisOptions = RedisOptions()
+) async throws(DatabaseError) -> any ArtefactIndex {
+    #if Redis
+        let node = if let node = options.node { node } else { try await NodeIdentity.find(in: directory) }
+        let index = RedisIndex(url, node: node, options: options)
+        index.start()
+        return index
+    #else
+        throw DatabaseError(.unsupported, "this Weir was built without Redis")
+    #endif
+}
+
 /// The database libraries that are compiled in, with the versions that are linked now.
 public enum DatabaseLibraries {
     public static var versions: [(name: String, version: String)] {
@@ -37,6 +54,9 @@ public enum DatabaseLibraries {
         #endif
         #if PostgreSQL
             versions.append((name: "libpq", version: PostgreSQLConnection.version))
+        #endif
+        #if Redis
+            versions.append((name: "hiredis", version: RedisConnection.version))
         #endif
         return versions
     }

@@ -84,7 +84,7 @@ import WeirLive
             // Whatever the key's type is, one of these is another value of it.
             for text in [
                 "sqlite:other.db", "/other", "error", "json", "127.0.0.1:1", "777", "77", "7", "77MiB", "10.0.0.0/8",
-                "other.example", "none", "r2", "https://other.example",
+                "other.example", "none", "r2", "https://other.example", "classic", "always", "signed", "redis://other",
             ] {
                 guard let parse = key.parse else { continue }
                 var reader = ConfigurationReader(file: nil)
@@ -94,7 +94,7 @@ import WeirLive
             }
             try #require(next != former, "\(key.path)")
             let change = ConfigurationChange(from: former, to: next)
-            let groups = ["storage.", "media.", "prewarm.", "telegram."]
+            let groups = ["storage.", "media.", "prewarm.", "telegram.", "downloads."]
             let fixed = ["listen", "data", "cache.dir", "database"]
             if fixed.contains(key.path) || groups.contains(where: key.path.hasPrefix) {
                 #expect(change.pending == [key.path] && change.applied.isEmpty && change.isEmpty)

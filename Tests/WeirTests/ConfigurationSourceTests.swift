@@ -62,6 +62,23 @@ import WeirMedia
         ),
         "WEIR_STORAGE_CONNECTIONS": ("7", { $0.storage.connections == 7 }),
         "WEIR_DATABASE": ("sqlite:state.db", { $0.database.file(in: "/data") == "/data/state.db" }),
+        "WEIR_DOWNLOADS_STRATEGY": ("classic", { $0.downloads.strategy == .classic }),
+        "WEIR_DOWNLOADS_THRESHOLD_MB": ("auto", { $0.downloads.threshold == nil }),
+        "WEIR_DOWNLOADS_BUDGET": ("1GiB", { $0.downloads.budget == 1 << 30 }),
+        "WEIR_DOWNLOADS_MEMORY": ("64MiB", { $0.downloads.memory == 64 << 20 }),
+        "WEIR_DOWNLOADS_INDEX": (
+            "redis://:word@127.0.0.1:6379/1",
+            {
+                "\($0.downloads.index)" == "redis://127.0.0.1:6379/1"
+            }
+        ),
+        "WEIR_DOWNLOADS_RATE": ("10MB", { $0.downloads.rate == 10_000_000 }),
+        "WEIR_DOWNLOADS_RATE_ABOVE_MB": ("7", { $0.downloads.rateAbove == 7 }),
+        "WEIR_DOWNLOADS_VERIFY": ("always", { $0.downloads.verify == .always }),
+        "WEIR_DOWNLOADS_DIR": (
+            "/elsewhere", { $0.downloads.directory == "/elsewhere" && $0.downloadDirectory == "/elsewhere" }
+        ),
+        "WEIR_DOWNLOADS_ACCESS": ("signed", { $0.downloads.access == .signed && $0.asksForLinks }),
         "WEIR_MEDIA_MAX_BYTES": ("1MB", { $0.mediaLimit == 1_000_000 }),
         "WEIR_PREWARM_CONCURRENCY": ("7", { $0.prewarm.concurrency == 7 }),
         "WEIR_PREWARM_INTERVAL_MS": ("777", { $0.prewarm.intervalMilliseconds == 777 }),
@@ -129,13 +146,12 @@ import WeirMedia
 
     @Test func anUnknownVariableIsAWarning() {
         let outcome = ConfigurationSource(environment: [
-            "WEIR_LISEN": "1", "WEIR_LIVE_STATIONS_DEMO_RING": "1", "WEIR_DOWNLOADS_THRESHOLD_MB": "1", "WEIRD": "1",
+            "WEIR_LISEN": "1", "WEIR_LIVE_STATIONS_DEMO_RING": "1", "WEIRD": "1",
             "WEIR_CONFIG": "weir.yml", "PATH": "/bin",
         ]).load()
         #expect(outcome.configuration == Configuration())
         #expect(
             outcome.lines == [
-                "WEIR_DOWNLOADS_THRESHOLD_MB: warning: ignored: not supported by this version",
                 "WEIR_LISEN: warning: ignored: unknown variable; did you mean `WEIR_LISTEN`?",
                 "WEIR_LIVE_STATIONS_DEMO_RING: warning: ignored: stations are configured in the file",
             ])

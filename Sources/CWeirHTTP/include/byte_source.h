@@ -29,12 +29,17 @@ typedef struct weir_byte_source weir_byte_source_t;
  *        within no call of the source. UV_EOF: the bytes end here. Another
  * libuv error: there will never be more. `position` never goes back: what lies
  *        before it is not asked for again.
+ * region NULL, or how many bytes from `position` on lie in `*file` from there
+ * on and can be sent out of the page cache, `limit` at most; 0: peek. They
+ *        never change while the source is open.
  * close  ends and frees it. `wake` is not called any more.
  */
 typedef struct weir_byte_source_calls {
   int64_t (*peek)(weir_byte_source_t *source, uint64_t position, size_t limit,
                   struct iovec out[WEIR_BYTES_PIECES]);
   void (*close)(weir_byte_source_t *source);
+  size_t (*region)(weir_byte_source_t *source, uint64_t position, size_t limit,
+                   int *file);
 } weir_byte_source_calls_t;
 
 struct weir_byte_source {

@@ -1,3 +1,4 @@
+internal import WeirDownloads
 internal import WeirHTTP
 internal import WeirLive
 internal import WeirLoop
@@ -39,7 +40,7 @@ enum Check {
         }
         let chosen = configuration.auth.adminToken != nil
         rows.append(("admin token", chosen ? "configured" : "generated into \(configuration.data)/admin.token"))
-        if configuration.auth.linkKey != nil || configuration.stations.contains(where: { $0.access == .signed }) {
+        if configuration.auth.linkKey != nil || configuration.asksForLinks {
             let path = Secrets.linkKeyPath(configuration)
             rows.append(("link key", configuration.auth.linkKey != nil ? "configured" : "generated into \(path)"))
         }
@@ -72,6 +73,7 @@ enum Check {
                         + " cache.budget \(Units.round(bytes: configuration.cache.budget))"
                 ))
         }
+        rows.append(("downloads", describe(configuration.downloads, in: configuration.downloadDirectory)))
         for bot in caps.bots {
             let rate = Units.tenths(bot.mediaPerMinute)
             rows.append(
@@ -100,6 +102,22 @@ enum Check {
         if station.access == .signed { ring += "; by signed links" }
         return "\(format); ring \(Units.round(bytes: cap.ring))\(ring); at most \(count(cap.listeners, "listener")),"
             + " send buffer \(Units.round(bytes: cap.sendBuffer)) each"
+    }
+
+    /// `hybrid, small below 100 MiB; at most 10 GiB of files in DIR, 256 MiB of memory; index in database`.
+    private static func describe(_ downloads: DownloadConfiguration, in directory: String) -> String {
+        let threshold = downloads.threshold.map { "\($0) MiB" } ?? "a size that follows the memory"
+        var text = "\(downloads.strategy.rawValue), small below \(threshold); "
+        text +=
+            downloads.budget == 0
+            ? "nothing is kept" : "at most \(Units.round(bytes: downloads.budget)) of files in \(directory)"
+        text += ", \(Units.round(bytes: downloads.memory)) of memory; index in \(downloads.index)"
+        if downloads.rate > 0 {
+            text += "; \(Units.round(bytes: downloads.rate)) a second each"
+            if downloads.rateAbove > 0 { text += " above \(downloads.rateAbove) MiB" }
+        }
+        if downloads.access == .signed { text += "; by signed links" }
+        return text
     }
 
     private static func count(_ number: Int, _ noun: String) -> String {

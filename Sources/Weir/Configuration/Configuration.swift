@@ -21,6 +21,7 @@ public struct Configuration: Sendable, Equatable {
     public var mediaLimit = 2_000_000_000
     /// Where the state is.
     public var database = DatabaseURL.sqlite
+    public var downloads = DownloadConfiguration()
     public var prewarm = PrewarmOptions()
     public var telegram = TelegramOptions()
     /// `live.stations`. The first is the one that `/stream.wav` plays.

@@ -25,7 +25,7 @@ struct ConfigurationChange: Sendable {
     /// Keys that no running program can take on.
     static let fixed: Set<String> = ["listen", "data", "cache.dir", "database"]
     /// What the paths of others begin with.
-    static let fixedGroups = ["storage.", "media.", "prewarm.", "telegram."]
+    static let fixedGroups = ["storage.", "media.", "prewarm.", "telegram.", "downloads."]
 
     init(from former: Configuration, to next: Configuration) {
         result = next
@@ -33,6 +33,7 @@ struct ConfigurationChange: Sendable {
         result.data = former.data
         result.storage = former.storage
         result.database = former.database
+        result.downloads = former.downloads
         result.mediaLimit = former.mediaLimit
         result.prewarm = former.prewarm
         result.telegram = former.telegram

@@ -31,7 +31,7 @@ extension ConfigurationTable where Target == Configuration {
                     "A file with the admin token instead; space around it is left off"),
                 key(
                     "auth.link_key", .optional(.secret), \.auth.linkKey,
-                    "The key that signs links. Not given, and a station has `access: signed`, one is generated into"
+                    "The key that signs links. Not given, and something has `access: signed`, one is generated into"
                         + " `DATA/link-key` at the start"),
                 key(
                     "auth.link_key_file", .optional(.path), \.auth.linkKeyFile,
@@ -98,7 +98,7 @@ extension ConfigurationTable where Target == Configuration {
                 ) { node, path, reader, configuration in
                     if let stations = reader.stations(node, at: path) { configuration.stations = stations }
                 },
-            ] + storageKeys + databaseKeys + mediaKeys,
-            later: ["downloads"])
+            ] + storageKeys + databaseKeys + downloadKeys + mediaKeys,
+            later: [])
     }()
 }

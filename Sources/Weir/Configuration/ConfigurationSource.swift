@@ -24,6 +24,7 @@ public struct ConfigurationSource: Sendable, Equatable {
     static let formerVariables = [
         ("MEDIA_PREWARM_CONCURRENCY", "prewarm.concurrency"), ("MEDIA_PREWARM_INTERVAL_MS", "prewarm.interval_ms"),
         ("MEDIA_PREWARM_RETRY_WEAK_ID", "prewarm.retry_weak_id"),
+        ("DOWNLOAD_CACHE_THRESHOLD_MB", "downloads.threshold_mb"),
     ]
     /// Stands for `--config`; not a key.
     static let fileVariable = "WEIR_CONFIG"

@@ -24,27 +24,19 @@ final class MediaService {
     private let log: LogWriter
     private let timer: LoopTimer
 
-    /// Opens the database and the download cache. Throws what is wrong with them, or with a bot.
+    /// Opens the download cache, beside a database. Throws what is wrong with it, or with a bot.
     static func open(
-        _ configuration: Configuration, store: OnDemandStore, clients: ClientPools, log: LogWriter, clock: LoopClock
+        _ configuration: Configuration, database: any Database, store: OnDemandStore, clients: ClientPools,
+        log: LogWriter, clock: LoopClock
     ) async throws -> MediaService {
-        var options = DatabaseOptions()
-        options.backlog = configuration.prewarm.backlog
-        options.pool = DatabasePoolOptions(concurrency: configuration.prewarm.concurrency)
-        let database = try await openDatabase(configuration.database, directory: configuration.data, options: options)
-        do {
-            var bots: [Bot] = []
-            for options in configuration.telegram.bots {
-                bots.append(
-                    try await bot(
-                        options, configuration.telegram, database, clients, uploads: configuration.prewarm.concurrency,
-                        clock))
-            }
-            return try await MediaService(configuration, database, bots, store, log, clock)
-        } catch {
-            await database.close()
-            throw error
+        var bots: [Bot] = []
+        for options in configuration.telegram.bots {
+            bots.append(
+                try await bot(
+                    options, configuration.telegram, database, clients, uploads: configuration.prewarm.concurrency,
+                    clock))
         }
+        return try await MediaService(configuration, database, bots, store, log, clock)
     }
 
     private init(
@@ -124,14 +116,13 @@ final class MediaService {
         worker.start()
     }
 
-    /// Closes everything; the worker has stopped.
+    /// Closes everything but the database; the worker has stopped.
     func close() async {
         await worker.stop(grace: 0)
         timer.close()
         await keepStates()
         for bot in bots { bot.limiter.close() }
         await cache.close()
-        await database.close()
     }
 
     var health: HealthSample.Media {

@@ -37,7 +37,8 @@ enum Page {
         func text(_ bytes: [UInt8]) -> String { String(decoding: bytes, as: UTF8.self) }
         let script = [
             PackageResources.elements_js, PackageResources.server_js, PackageResources.player_js,
-            PackageResources.tables_js, PackageResources.station_js, PackageResources.page_js,
+            PackageResources.tables_js, PackageResources.station_js, PackageResources.downloads_js,
+            PackageResources.page_js,
         ].map(text).joined(separator: "\n")
         return text(PackageResources.page_html)
             .replacing("STYLE\n", with: text(PackageResources.page_css))

@@ -3,6 +3,7 @@
 const interval = 2000; // milliseconds between an answer and the next question
 
 const cards = new Map();
+const downloads = new Downloads(byId("downloads"));
 
 const health = {
   value: byId("health"),
@@ -69,6 +70,7 @@ const refresh = {
     }
     if (stations.length === 0) say("There is no station.");
     else if (byId("notice").textContent === "Asking for the stations …") say(countText(stations.length, "station.", "stations."));
+    downloads.update(await askJSON("downloads/status"));
     const report = await askJSON("health");
     health.show(
       report.status, report.checks.filter((check) => check.status !== "ok").map((check) => check.message || check.name));

@@ -19,8 +19,11 @@ public protocol ArtefactIndex: AnyObject, Sendable {
     /// Called on the loop with the keys of this node's that another node has invalidated; nil when connection to the others was lost
     /// meanwhile, so that rows must be compared with files anew.
     var onInvalidation: (@LoopActor ([String]?) -> Void)? { get set }
-    /// Whether the last word of it was good.
+    /// Whether the last word of it was good, for `/health`.
     var state: DatabaseState { get }
+
+    /// Lets go of everything, and is done when it returns. Calls that come later throw `.closed`.
+    func close() async
 }
 
 /// One cached artefact.

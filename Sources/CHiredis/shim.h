@@ -1,0 +1,2 @@
+/* hiredis as Swift sees it. */
+#include <hiredis/hiredis.h>
