@@ -1,5 +1,6 @@
-# Fuzzing the C core. Every Tests/Fuzz/*.c but replay.c is a target, and
-# Tests/Fuzz/corpus/TARGET/ holds the inputs that are kept for it.
+# Fuzzing the C core, and the reader of pictures. Every Tests/Fuzz/*.c but
+# replay.c is a target, and Tests/Fuzz/corpus/TARGET/ holds the inputs that are
+# kept for it. (Those of `image` began with Tests/Downloads/pictures.py.)
 
 #: make fuzz             replays the inputs that are kept, under ASan and UBSan
 #: make fuzz-run [SECONDS=600] [TARGET=x]   looks for more, with libFuzzer
@@ -17,28 +18,37 @@ FUZZ_CHOSEN := $(or $(TARGET),$(FUZZ_TARGETS))
 FUZZ_REPLAY := build/fuzz-replay-$(notdir $(CC))
 FUZZ_RUN := build/fuzz-run
 FUZZ_FOUND := build/fuzz-found
+FUZZ_PICTURES := Sources/CWeirDownloads
 FUZZ_FLAGS := $(filter-out -fsanitize=% -fno-sanitize-recover=%,$(CORE_CFLAGS)) \
-	-fno-sanitize-recover=all -fno-omit-frame-pointer
-FUZZ_OBJECTS := $(patsubst CSources/%.c,%.o,$(wildcard CSources/*.c))
+	-fno-sanitize-recover=all -fno-omit-frame-pointer -I$(FUZZ_PICTURES)/include
+FUZZ_OBJECTS := $(patsubst CSources/%.c,%.o,$(wildcard CSources/*.c)) \
+	$(patsubst $(FUZZ_PICTURES)/%.c,%.o,$(wildcard $(FUZZ_PICTURES)/image*.c)) crc32.o
+FUZZ_LIBS := $(CORE_LIBS) -ldeflate
 
 # An archive, so that a target links only what it reaches.
 $(FUZZ_REPLAY)/core/%.o: CSources/%.c
+	@mkdir -p $(@D)
+	$(CC) $(FUZZ_FLAGS) -fsanitize=$(FUZZ_SANITIZE) -c -o $@ $<
+$(FUZZ_REPLAY)/core/%.o: $(FUZZ_PICTURES)/%.c
 	@mkdir -p $(@D)
 	$(CC) $(FUZZ_FLAGS) -fsanitize=$(FUZZ_SANITIZE) -c -o $@ $<
 $(FUZZ_REPLAY)/core.a: $(addprefix $(FUZZ_REPLAY)/core/,$(FUZZ_OBJECTS))
 	@rm -f $@
 	$(AR) rcs $@ $^
 $(FUZZ_REPLAY)/%: Tests/Fuzz/%.c Tests/Fuzz/replay.c $(FUZZ_REPLAY)/core.a
-	$(CC) $(FUZZ_FLAGS) -fsanitize=$(FUZZ_SANITIZE) -o $@ $^ $(CORE_LIBS)
+	$(CC) $(FUZZ_FLAGS) -fsanitize=$(FUZZ_SANITIZE) -o $@ $^ $(FUZZ_LIBS)
 
 $(FUZZ_RUN)/core/%.o: CSources/%.c
+	@mkdir -p $(@D)
+	$(FUZZ_CLANG) $(FUZZ_FLAGS) -fsanitize=fuzzer-no-link,$(FUZZ_SANITIZE) -c -o $@ $<
+$(FUZZ_RUN)/core/%.o: $(FUZZ_PICTURES)/%.c
 	@mkdir -p $(@D)
 	$(FUZZ_CLANG) $(FUZZ_FLAGS) -fsanitize=fuzzer-no-link,$(FUZZ_SANITIZE) -c -o $@ $<
 $(FUZZ_RUN)/core.a: $(addprefix $(FUZZ_RUN)/core/,$(FUZZ_OBJECTS))
 	@rm -f $@
 	$(AR) rcs $@ $^
 $(FUZZ_RUN)/%: Tests/Fuzz/%.c $(FUZZ_RUN)/core.a
-	$(FUZZ_CLANG) $(FUZZ_FLAGS) -fsanitize=fuzzer,$(FUZZ_SANITIZE) -o $@ $^ $(CORE_LIBS)
+	$(FUZZ_CLANG) $(FUZZ_FLAGS) -fsanitize=fuzzer,$(FUZZ_SANITIZE) -o $@ $^ $(FUZZ_LIBS)
 
 .PHONY: fuzz fuzz-run fuzz-merge
 fuzz: $(addprefix $(FUZZ_REPLAY)/,$(FUZZ_TARGETS))

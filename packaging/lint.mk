@@ -10,7 +10,8 @@ LINTS := lint-c lint-swift lint-headers lint-warnings lint-symbols \
 lint: setup-lint
 	@$(STAGES) $@ $(LINTS)
 
-C_FILES = $(shell find include CSources Sources/CWeirHTTP Sources/CWeirStorage Tests bench packaging \
+C_FILES = $(shell find include CSources Sources/CWeirHTTP Sources/CWeirStorage \
+	Sources/CWeirDownloads Tests bench packaging \
 	\( -name '*.c' -o -name '*.h' \) 2>/dev/null)
 SWIFT_PLACES = Package.swift Sources $(wildcard Tests bench)
 CLANG_FORMAT ?= clang-format
