@@ -1,3 +1,4 @@
+import CWeir
 import Glibc
 import Testing
 import WeirDatabase
