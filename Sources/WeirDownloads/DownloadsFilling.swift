@@ -15,11 +15,17 @@ extension Downloads {
         }
         if let task = beginning[key] {
             let result = await task.value
-            if case .fill = result {
+            switch result {
+            case .fill:
                 counts.joined += 1
                 download.cache = .joined
+                return result
+            case .hit:
+                // That file is another reader's.
+                if let entry = await cache.find(key) { return .hit(entry) }
+                return .none
+            case .none, .failed: return result
             }
-            return result
         }
         let task = spawn { await self.begin(download, layout) }
         beginning[key] = task
@@ -114,7 +120,8 @@ extension Downloads {
     private func share(
         _ fill: Fill, _ download: Download, _ strategy: DownloadStrategy, _ grant: MemoryAdmission.Grant?
     ) -> SharedFill {
-        let shared = SharedFill(fill, download.artefact, strategy, book: download.book, grant, memory)
+        let shared = SharedFill(fill, download.artefact, strategy, book: download.book)
+        if let grant { fill.memory = HeldMemory(grant, memory) }
         fills[fill.key] = shared
         under[ObjectIdentifier(fill)] = fill
         counts.generations += 1

@@ -204,7 +204,7 @@ struct DownloadFailureTests {
                 reader.download.close()
                 world.pages.open()
                 try await eventually("it has ended") {
-                    world.downloads.state.fills.isEmpty && world.counters.saved == kept
+                    world.downloads.under.isEmpty && world.counters.saved == kept
                 }
             }
             #expect(world.counters.abandoned == 1 && world.counters.continued == 1)

@@ -1,3 +1,5 @@
+import CWeir
+import Glibc
 import CWeirHTTP
 import WeirLoop
 

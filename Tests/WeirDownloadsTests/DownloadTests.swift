@@ -1,3 +1,4 @@
+import CWeir
 import Glibc
 import Testing
 import WeirDatabase
@@ -55,6 +56,24 @@ struct DownloadTests {
             }
             #expect(world.pages.reads == ["a/0": 1, "a/1": 1, "a/2": 1])
             #expect(world.counters.joined == 9 && world.counters.misses == 1)
+        }
+    }
+
+    @Test("who missed it and begins when it has been kept reads the file, each with a descriptor of its own")
+    func keptMeanwhile() throws {
+        try DownloadWorld.run { world in
+            try await world.chapter("a", [100_000])
+            let expected = try await world.expected("a")
+            var readers: [Reader] = []
+            for _ in 0..<4 { readers.append(Reader(try await world.find("a"))) }
+            _ = try await world.fetch("a")
+            try await eventually("it is kept") { world.counters.saved == 1 && world.downloads.under.isEmpty }
+            let tasks = readers.map { reader in spawn { try await reader.rest(1000) } }
+            for task in tasks {
+                let bytes = try await task.value
+                #expect(bytes == expected)
+            }
+            #expect(world.counters.hits == 4 && world.pages.reads == ["a/0": 1])
         }
     }
 

@@ -20,6 +20,8 @@ final class Fill {
     let layout: Layout
     let range: Range<UInt64>
     let bytes: FillBytes
+    /// What its file takes, until its last reader has gone.
+    var memory: HeldMemory?
     private let reader: PageReader
     private let started: UInt64
     private let clock: LoopClock

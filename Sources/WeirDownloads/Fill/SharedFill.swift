@@ -9,21 +9,12 @@ final class SharedFill {
     let strategy: DownloadStrategy
     /// What the request said that it was for.
     let book: String?
-    /// Memory that it takes until its last reader has gone.
-    private let grant: MemoryAdmission.Grant?
-    private let memory: MemoryAdmission
     /// What it is made of has changed meanwhile: it is not kept.
     var isStale = false
 
-    init(
-        _ fill: Fill, _ artefact: Artefact, _ strategy: DownloadStrategy, book: String?,
-        _ grant: MemoryAdmission.Grant?, _ memory: MemoryAdmission
-    ) {
+    init(_ fill: Fill, _ artefact: Artefact, _ strategy: DownloadStrategy, book: String?) {
         (self.fill, self.artefact, self.strategy, self.book) = (fill, artefact, strategy, book)
-        (self.grant, self.memory) = (grant, memory)
     }
-
-    isolated deinit { if let grant { memory.release(grant) } }
 
     func isMade(of what: Invalidation) -> Bool {
         switch what {

@@ -27,7 +27,7 @@ public struct DownloadPolicy: Sendable, Equatable {
         case .automatic:
             // Machines have a little less than they are sold with.
             let gigabytes = (Double(memory) / Double(1 << 30)).rounded()
-            if gigabytes < 1 { return max(1, Int(memory >> 20) / 20) }
+            if memory < 7 << 27 { return max(1, Int(memory >> 20) / 20) }
             if gigabytes <= 4 { return 50 }
             if gigabytes >= 16 { return 200 }
             return Int(50 * gigabytes / 4)

@@ -93,3 +93,16 @@ final class MemoryAdmission {
         for waiter in all { waiter.continuation?.resume(returning: false) }
     }
 }
+
+/// A grant that is given back with its last reference.
+@LoopActor
+final class HeldMemory {
+    private let grant: MemoryAdmission.Grant
+    private let memory: MemoryAdmission
+
+    init(_ grant: MemoryAdmission.Grant, _ memory: MemoryAdmission) {
+        (self.grant, self.memory) = (grant, memory)
+    }
+
+    isolated deinit { memory.release(grant) }
+}
