@@ -139,7 +139,7 @@ final class MediaWorld {
     func wait(
         _ addition: Addition, is status: MediaEntry.Status, location: SourceLocation = #_sourceLocation
     ) async throws -> MediaEntry {
-        let end = LoopClock.monotonic.deadline(after: 120)
+        let end = LoopClock.monotonic.deadline(after: 240)
         while true {
             let entry = try await entry(addition)
             if entry.status == status { return entry }

@@ -57,7 +57,7 @@ func telegramError<Value: Sendable>(
 func eventually(_ what: Comment, _ condition: @LoopActor () -> Bool, location: SourceLocation = #_sourceLocation)
     async throws
 {
-    let end = LoopClock.monotonic.deadline(after: 120)
+    let end = LoopClock.monotonic.deadline(after: 240)
     while !condition() {
         guard LoopClock.monotonic.now < end else {
             Issue.record(what, sourceLocation: location)
