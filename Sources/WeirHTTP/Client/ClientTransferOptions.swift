@@ -115,7 +115,14 @@ extension ClientTransfer {
             source.transfer = self
             weir_transfer_give(core, source.give, source.data, known)
         }
-        if !hasBody { _ = weir_transfer_body(core, nil, 0) }
+        if hasBody {
+            // libcurl's own buffer for what it sends: no larger than what there is, for there may be hundreds.
+            let room = Self.uploadRoom
+            let wanted = length < 0 ? room.upperBound : min(max(length, room.lowerBound), room.upperBound)
+            try number(CURLOPT_UPLOAD_BUFFERSIZE, wanted)
+        } else {
+            _ = weir_transfer_body(core, nil, 0)
+        }
         switch request.method {
         case .get where !hasBody: break
         case .head where !hasBody: try number(CURLOPT_NOBODY, 1)
@@ -132,6 +139,9 @@ extension ClientTransfer {
             if request.method != .put { try text(CURLOPT_CUSTOMREQUEST, request.method.rawValue) }
         }
     }
+
+    /// Bytes: the least that libcurl takes, and what it has by default.
+    private static let uploadRoom: ClosedRange<Int64> = 16_384...65_536
 
     private func setFields(_ core: OpaquePointer) throws(ClientError) {
         // R2 and others do not know `100 Continue`: nothing is waited for.
