@@ -91,6 +91,7 @@ BENCH_SIGN_PYTHON = $(if $(wildcard $(BENCH_PEERS)/ready),\
 .PHONY: bench bench-programs bench-check bench-fanout bench-memory bench-ts
 .PHONY: bench-ts-join bench-ts-memory bench-tls
 .PHONY: bench-client bench-sign bench-store bench-store-memory bench-queue
+.PHONY: bench-downloads
 bench-programs: $(BENCH_PROGRAMS)
 bench-check: $(BENCH_BUILD)/selftest $(BENCH_BUILD)/scanners \
 		$(BENCH_BUILD)/queues
@@ -130,6 +131,9 @@ bench-store:
 bench-queue: $(BENCH_BUILD)/queues
 	$(PYTHON) bench/queue/run.py --program $< $(BENCH_WEIR) $(BENCH_MODE) \
 	  $(BENCH_QUEUE_FLAGS)
+# Downloads that are kept, beside nginx.
+bench-downloads:
+	$(PYTHON) bench/downloads/run.py $(BENCH_WEIR) $(BENCH_MODE)
 # What `weir object` takes of memory, with a real S3 server.
 bench-store-memory:
 	$(PYTHON) bench/store/memory.py $(BENCH_WEIR) \
@@ -148,6 +152,7 @@ bench:
 	@$(MAKE) --no-print-directory bench-sign
 	@$(MAKE) --no-print-directory bench-store
 	@$(MAKE) --no-print-directory bench-store-memory
+	@$(MAKE) --no-print-directory bench-downloads
 	@$(MAKE) --no-print-directory bench-tls
 	@$(MAKE) --no-print-directory bench-queue
 

@@ -62,7 +62,7 @@ final class GrowingSource {
                 close: { source in
                     nonisolated(unsafe) let source = source!
                     LoopActor.assumeIsolated { GrowingSource.of(source).isClosed = true }
-                }))
+                }, region: nil))
         return calls
     }()
 
