@@ -81,7 +81,8 @@ let package = Package(
         .target(
             name: "WeirDownloads",
             dependencies: [
-                "WeirStorage", "WeirDatabase", "WeirHTTP", "WeirLoop", "CWeirDownloads", "CLibuv", "COpenSSL",
+                "WeirStorage", "WeirDatabase", "WeirHTTP", "WeirLoop", "CWeirDownloads", "CWeirHTTP", "CLibuv",
+                "COpenSSL",
             ],
             swiftSettings: strict),
         .target(
@@ -132,7 +133,7 @@ let package = Package(
         .testTarget(
             name: "WeirDownloadsTests",
             dependencies: [
-                "WeirDownloads", "CWeirDownloads", "WeirStorage", "WeirDatabase", "WeirHTTP", "WeirLoop",
+                "WeirDownloads", "CWeirDownloads", "CWeirHTTP", "WeirStorage", "WeirDatabase", "WeirHTTP", "WeirLoop",
                 "weir-download-filler",
             ],
             swiftSettings: strict),

@@ -1,5 +1,6 @@
 import Glibc
 import Testing
+import WeirDownloads
 import WeirDatabase
 import WeirHTTP
 import WeirLive
