@@ -61,7 +61,8 @@ struct DownloadTests {
             #expect(head["Content-Type"] == "application/vnd.comicbook+zip")
             #expect(
                 head["Content-Disposition"]
-                    == "attachment; filename=\"K_pt'n \\\"1-2\\\".cbz\"; filename*=UTF-8''K%C3%A4pt%27n%20%221-2%22.cbz")
+                    == "attachment; filename=\"K_pt'n \\\"1-2\\\".cbz\"; filename*=UTF-8''K%C3%A4pt%27n%20%221-2%22.cbz"
+            )
             let tag = try #require(head["ETag"])
             let length = try #require(head["Content-Length"].flatMap { Int($0) })
 
@@ -171,7 +172,9 @@ struct DownloadTests {
         }
     }
 
-    @Test("a page that is not there is told before the head, cuts the connection after it, and is no matter once repaired")
+    @Test(
+        "a page that is missing cuts the connection, is told to who asks next, and is no matter once repaired"
+    )
     func failures() throws {
         try Daemon.run { weir in
             let pages = try Self.add(weir, "one", pages: 6, side: 700)
@@ -249,7 +252,8 @@ struct DownloadTests {
             #expect(done.status == 200 && done.json?["invalidated"]?.items?.count == 1)
             #expect(try weir.request("HEAD", target)["X-Cache"] == "miss")
             for (body, code) in [
-                ("[]", "BAD_JSON"), ("{}", "NO_SUBJECT"), (#"{"key":"x"}"#, "BAD_KEY"), (#"{"chapters":[1]}"#, "BAD_IDS"),
+                ("[]", "BAD_JSON"), ("{}", "NO_SUBJECT"), (#"{"key":"x"}"#, "BAD_KEY"),
+                (#"{"chapters":[1]}"#, "BAD_IDS"),
                 (#"{"pages":["1"]}"#, "BAD_MEMBER"),
             ] {
                 #expect(try order(body).code == code, "\(body)")
