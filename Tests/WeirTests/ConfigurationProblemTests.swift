@@ -49,7 +49,7 @@ import Testing
             """, named: "weir.json")
         #expect(
             outcome.lines == [
-                "weir.yml:2:3: listne: unknown key; expected listen, data, shutdown, log, auth, http, tls, limits, cache, live, storage, database, media, prewarm or telegram;"
+                "weir.yml:2:3: listne: unknown key; expected listen, data, shutdown, log, auth, http, tls, limits, cache, live, storage, database, downloads, media, prewarm or telegram;"
                     + " did you mean `listen`?",
                 "weir.yml:3:21: log.level: \"infoo\" is unknown; expected debug, info, warning or error; did you mean `info`?",
                 "weir.yml:4:13: http.cors: has no value; expected `*`, an origin such as https://radio.example.org, or none",

@@ -1,7 +1,7 @@
 import Glibc
 import Testing
-import WeirDownloads
 import WeirDatabase
+import WeirDownloads
 import WeirHTTP
 import WeirLive
 import WeirLoop

@@ -89,7 +89,8 @@ extension ConfigurationTable where Target == Configuration {
                 "Memory for artefacts that are made in it; past it requests wait"),
             key(
                 "downloads.index", .artefactIndex, \.downloads.index,
-                "Where it is kept which artefacts there are: `database`, or a Redis, such as `redis://HOST:6379/0` or `unix:///PATH`"),
+                "Where it is kept which artefacts there are: `database`, or a Redis, such as `redis://HOST:6379/0` or `unix:///PATH`"
+            ),
             key(
                 "downloads.rate", .bytes(0...(1 << 40)), \.downloads.rate,
                 "Bytes a second for each client, at most; 0 is as fast as it takes them"),
