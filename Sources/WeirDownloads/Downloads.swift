@@ -86,8 +86,9 @@ public final class Downloads {
         if let opening { return await opening.value }
         let task = spawn { [self] in
             onEvent?(.threshold(megabytes: Int(policy.threshold >> 20)))
-            index.onInvalidation = { [weak self] keys in self?.invalidated(keys) }
             await cache.open()
+            // What was invalidated before this is told by it.
+            if !isClosed { index.onInvalidation = { [weak self] keys in self?.invalidated(keys) } }
         }
         opening = task
         await task.value

@@ -16,14 +16,18 @@ final class Heard {
         }
     }
 
-    func wait(_ condition: @LoopActor (Heard) -> Bool) async { await Heard.wait { condition(self) } }
+    func wait(
+        location: SourceLocation = #_sourceLocation, _ condition: @LoopActor (Heard) -> Bool
+    ) async { await Heard.wait(location: location) { condition(self) } }
 
     /// Until something holds that others bring about.
-    static func wait(_ condition: @LoopActor () async -> Bool) async {
+    static func wait(
+        location: SourceLocation = #_sourceLocation, _ condition: @LoopActor () async -> Bool
+    ) async {
         let deadline = LoopClock.monotonic.deadline(after: 240)
         while !(await condition()) {
             guard LoopClock.monotonic.now < deadline else {
-                Issue.record("it does not come")
+                Issue.record("it does not come", sourceLocation: location)
                 return
             }
             try? await LoopClock.monotonic.sleep(for: 0.005)

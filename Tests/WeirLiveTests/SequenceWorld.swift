@@ -63,7 +63,7 @@ final class Observed {
     /// What excuses a piece that is missing: the fallback was begun anew, or could not be followed.
     private var excuses: UInt64 = 0
     private var hasYielded = false
-    private var counters = ContinuityCounters()
+    private var counters = ContinuityCounters(isCommon: false)
 
     init(_ station: Station) {
         self.station = station

@@ -172,7 +172,7 @@ final class Hearer {
     private let piece: Piece
     private var rest: [UInt8] = []
     private var isClosed = false
-    private var counters = ContinuityCounters()
+    private var counters = ContinuityCounters(isCommon: true)
 
     init(_ station: Station, _ seat: Seat) throws {
         pair = try SocketPair()
@@ -233,8 +233,12 @@ final class Hearer {
 
 /// Packets whose counters go on, or say that they do not: ISO/IEC 13818-1 §2.4.3.3 to 2.4.3.5.
 struct ContinuityCounters {
+    /// One packet announces the gap of all PIDs, as at a listener's skip; else each has its own, as in a log.
+    let isCommon: Bool
     private var last: [Int: UInt8] = [:]
     private(set) var wrong: String?
+
+    init(isCommon: Bool) { self.isCommon = isCommon }
 
     mutating func take(_ packet: ArraySlice<UInt8>) {
         let from = packet.startIndex
@@ -244,6 +248,7 @@ struct ContinuityCounters {
         }
         let pid = Packets.pid(packet)
         let found = packet[from + 3] & 0x0F
+        if isCommon, Packets.isDiscontinuity(packet) { last = [:] }
         let step: UInt8 = packet[from + 3] & 0x10 == 0 ? 0 : 1
         if let last = last[pid], (last + step) & 0x0F != found, !Packets.isDiscontinuity(packet) {
             wrong = wrong ?? "PID \(pid) goes from \(last) to \(found) unannounced"

@@ -155,6 +155,8 @@ final class Recording: @unchecked Sendable {
                   listeners    at most 40: stations 40, limits.listeners 1000, connections 100
                   memory       rings 1.1 MiB, listeners 80 KiB at most; limits.memory 64 MiB
                   kernel       send buffers 3.9 MiB at most
+                  downloads    hybrid, small below 100 MiB; at most 10 GiB of files in ./weir-data/downloads, 256 MiB of \
+                memory; index in database
 
                 """)
     }
@@ -179,6 +181,8 @@ final class Recording: @unchecked Sendable {
                   memory       rings 1 MiB, file buffers 2.8 MiB, listeners 20 KiB at most; limits.memory 64 MiB
                   kernel       send buffers 640 KiB at most
                   disk         warm caches 54 MiB at most, in /srv/weir/cache; cache.budget 2 GiB
+                  downloads    hybrid, small below 100 MiB; at most 10 GiB of files in /srv/weir/downloads, 256 MiB of \
+                memory; index in database
 
                 """))
     }
@@ -190,7 +194,8 @@ final class Recording: @unchecked Sendable {
         #expect(check.code == 1 && check.errors.isEmpty)
         #expect(
             check.output == """
-                \(file):1:3: dta: unknown key; expected listen, data, shutdown, log, auth, http, tls, limits, cache, live, storage, database, media, prewarm or telegram; \
+                \(file):1:3: dta: unknown key; expected listen, data, shutdown, log, auth, http, tls, limits, cache, live, storage, database, downloads, media, \
+                prewarm or telegram; \
                 did you mean `data`?
                 \(file):2:20: log.level: "2" is unknown; expected debug, info, warning or error
                 \(file): 2 errors

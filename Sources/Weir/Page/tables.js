@@ -5,7 +5,7 @@ const rowsShown = 200; // of a station's listeners; the others are counted
 // A table that is folded away. `columns`: pairs of heading and class.
 class Table {
   constructor(parent, what, columns) {
-    this.summary = element("summary", "");
+    this.summary = element("summary", "", what);
     this.body = element("tbody", "");
     this.note = element("p", "quiet");
     this.note.hidden = true;

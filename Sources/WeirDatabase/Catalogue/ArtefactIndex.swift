@@ -17,7 +17,8 @@ public protocol ArtefactIndex: AnyObject, Sendable {
     /// Removes the rows, of every node, of what was built from these, and tells all nodes. The keys of this node's are returned.
     func invalidate(_ what: Invalidation) async throws(DatabaseError) -> [String]
     /// Called on the loop with the keys of this node's that another node has invalidated; nil when connection to the others was lost
-    /// meanwhile, so that rows must be compared with files anew.
+    /// meanwhile, so that rows must be compared with files anew; also at once
+    /// when it is set and invalidations may have come before.
     var onInvalidation: (@LoopActor ([String]?) -> Void)? { get set }
     /// Whether the last word of it was good, for `/health`.
     var state: DatabaseState { get }

@@ -12,7 +12,11 @@
         let node: String
         private(set) var state = DatabaseState.ok
         var whenWorkArrives: (@LoopActor () -> Void)?
-        var onInvalidation: (@LoopActor ([String]?) -> Void)?
+        var onInvalidation: (@LoopActor ([String]?) -> Void)? {
+            didSet { if hasListened { onInvalidation?(nil) } }
+        }
+        /// What came before there was anybody to tell is lost.
+        private var hasListened = false
 
         private init(_ parameters: PostgreSQLParameters, _ options: DatabaseOptions) {
             pool = PostgreSQLPool(parameters, options.pool, waiting: options.waiting)
@@ -35,6 +39,7 @@
                 guard let database else { return }
                 switch notification {
                 case .connected:
+                    database.hasListened = true
                     database.workArrived()
                     database.onInvalidation?(nil)
                 case .message(PostgreSQLArtefacts.channel, let payload): database.heard(payload)

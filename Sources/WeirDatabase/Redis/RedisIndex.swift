@@ -24,7 +24,11 @@
         private var isClosed = false
         private(set) var state = DatabaseState.ok
 
-        var onInvalidation: (@LoopActor ([String]?) -> Void)?
+        var onInvalidation: (@LoopActor ([String]?) -> Void)? {
+            didSet { if hasListened { onInvalidation?(nil) } }
+        }
+        /// What came before there was anybody to tell is lost.
+        private var hasListened = false
 
         init(_ url: RedisURL, node: String, options: RedisOptions) {
             self.url = url
@@ -47,6 +51,7 @@
             listener.whenHeard = { [weak self] word in
                 guard let self else { return }
                 guard let word else {
+                    hasListened = true
                     onInvalidation?(nil)
                     return
                 }
