@@ -17,7 +17,6 @@
 #include "fill_inside.h"
 
 #define NANOSECONDS 1000000u
-#define PATIENCE    ((uint64_t)WEIR_FILL_PATIENCE * NANOSECONDS)
 
 int weir_fill_open(weir_fill_t **result, weir_fills_t *fills, int file,
                    uint64_t first,
@@ -30,7 +29,7 @@ int weir_fill_open(weir_fill_t **result, weir_fills_t *fills, int file,
   fill->file = file;
   fill->has_file = file >= 0;
   fill->first = fill->head = fill->written = first;
-  fill->patience = PATIENCE;
+  fill->patience = fills->patience;
   fill->stall_since = uv_hrtime();
   fill->event = event;
   fill->data = data;
@@ -122,6 +121,7 @@ uint8_t *weir__fill_reserve(weir_fill_t *fill, size_t *room, int needed) {
     uint64_t held = fill->blocks ? fill->head - fill->blocks->position : 0;
     block = needed || held < limit ? weir__block_take(fill, needed) : NULL;
     fill->is_blocked = !block;
+    fill->is_full = held >= limit;
     if (!block) return NULL;
     block->position = fill->head;
     if (fill->last) {
@@ -233,7 +233,7 @@ static void too_slow(uv_timer_t *timer) {
 /* Looks at whether readers are held up by the disk. */
 void weir__fill_watch(weir_fill_t *fill) {
   int stalled = fill->has_file && !fill->error && fill->is_blocked &&
-                !weir__link_alone(&fill->waiting);
+                fill->is_full && !weir__link_alone(&fill->waiting);
   if (stalled == fill->is_stalled || fill->is_closed) return;
   uint64_t now = uv_hrtime();
   uint64_t elapsed = now - fill->stall_since;
@@ -241,7 +241,8 @@ void weir__fill_watch(weir_fill_t *fill) {
   fill->stall_since = now;
   if (stalled) {
     fill->patience += elapsed / 10;
-    if (fill->patience > PATIENCE) fill->patience = PATIENCE;
+    if (fill->patience > fill->fills->patience)
+      fill->patience = fill->fills->patience;
     uv_timer_start(&fill->timer, too_slow, fill->patience / NANOSECONDS, 0);
   } else {
     fill->patience -= elapsed < fill->patience ? elapsed : fill->patience;

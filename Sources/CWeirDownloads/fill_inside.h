@@ -68,6 +68,7 @@ struct weir_fills {
   weir__link_t ready;   /* fills with something to do in the next turn */
   weir__link_t blocked; /* fills that wait for others' blocks */
   unsigned blocks;
+  uint64_t patience; /* nanoseconds that readers may wait for the disk */
   weir_fill_write_t write;
   void *write_data;
   /* Writing, one fill after the other. */
@@ -116,6 +117,7 @@ struct weir_fill {
   /* How long readers have been held up. */
   uv_timer_t timer;
   int is_blocked;
+  int is_full; /* by its own bytes that are not written yet */
   int is_stalled;
   uint64_t stall_since; /* nanoseconds; or when the last one ended */
   uint64_t patience;    /* nanoseconds that are left */

@@ -18,6 +18,10 @@ static void take_turns(uv_idle_t *idle);
 
 /* --- Beginning and end --------------------------------------------------- */
 
+void weir_fills_set_patience(weir_fills_t *fills, unsigned milliseconds) {
+  fills->patience = milliseconds * UINT64_C(1000000);
+}
+
 weir_fills_t *weir_fills_open(uv_loop_t *loop, weir_fill_write_t write,
                               void *data) {
   weir_fills_t *fills = calloc(1, sizeof(*fills));
@@ -31,6 +35,7 @@ weir_fills_t *weir_fills_open(uv_loop_t *loop, weir_fill_write_t write,
   fills->users = 1;
   fills->write = write;
   fills->write_data = data;
+  weir_fills_set_patience(fills, WEIR_FILL_PATIENCE);
   fills->write_work.data = fills;
   fills->read_work.data = fills;
   weir__link_init(&fills->ready);

@@ -102,7 +102,8 @@ public final class Download {
     func goOn(from position: UInt64, _ status: Int32) async throws(DownloadError) {
         guard let old = route else { throw DownloadError(.closed, "the reader has gone") }
         route = nil
-        leave(old)
+        // A generation that goes on does so until there is another route: whether it failed is asked of it first.
+        defer { leave(old) }
         let next = try await downloads.reroute(self, old, position..<range.upperBound, status)
         if isClosed {
             leave(next)

@@ -112,7 +112,7 @@ public final class Downloads {
     /// What a request is about: title, length, ETag. Facts of pages that nobody knows yet are learnt first, once.
     public func find(_ request: DownloadRequest) async throws(DownloadError) -> Download {
         var artefact = try await artefact(of: request)
-        var key = ArtefactKey(artefact).description
+        var key = try await key(of: artefact)
         if let entry = await cache.find(key) {
             return Download(
                 self, key: key, artefact, length: entry.row.bytes, layout: nil, book: request.book, entry: entry,
@@ -121,7 +121,7 @@ public final class Downloads {
         try check(key)
         if !artefact.isKnown {
             artefact = try await learn(artefact)
-            key = ArtefactKey(artefact).description
+            key = try await self.key(of: artefact)
         }
         let layout = try await layout(of: artefact, key)
         return Download(
@@ -134,7 +134,7 @@ public final class Downloads {
         guard let artefact = try? await artefact(of: DownloadRequest(.chapters(chapterIDs), as: format)) else {
             return nil
         }
-        let key = ArtefactKey(artefact).description
+        guard let key = try? await key(of: artefact) else { return nil }
         guard let entry = await cache.find(key) else { return nil }
         return Download(self, key: key, artefact, length: entry.row.bytes, layout: nil, entry: entry, cache: .hit)
     }
@@ -142,7 +142,7 @@ public final class Downloads {
     /// Why a request would be a hit or a miss. Nothing is read of pages.
     public func explain(_ request: DownloadRequest) async throws(DownloadError) -> DownloadExplanation {
         let artefact = try await artefact(of: request)
-        let key = ArtefactKey(artefact).description
+        let key = try await key(of: artefact)
         let pages = artefact.chapters.reduce(0) { $0 + $1.pages.count }
         let unknown = artefact.chapters.reduce(0) { $0 + $1.pages.filter { $0.facts == nil }.count }
         var length = artefact.isKnown ? try await layout(of: artefact, key).length : nil
@@ -184,8 +184,25 @@ public final class Downloads {
 
     private func chapters(_ ids: [String]) async throws(DownloadError) -> [Chapter] {
         var chapters: [Chapter] = []
-        for id in ids { chapters.append(try await chapter(id)) }
+        var pages = 0
+        for id in ids {
+            let chapter = try await chapter(id)
+            pages += chapter.pages.count
+            // Before there are more of them than anybody should hold.
+            if pages > LayoutWriter.maxPages { throw DownloadError(LayoutError.tooManyPages(pages)) }
+            chapters.append(chapter)
+        }
         return chapters
+    }
+
+    /// What an artefact is known by; of many pages it is made on the pool.
+    private func key(of artefact: Artefact) async throws(DownloadError) -> String {
+        let pages = artefact.chapters.reduce(0) { $0 + $1.pages.count }
+        if pages <= Downloads.pagesOnLoop { return ArtefactKey(artefact).description }
+        guard let key = try? await onPool({ ArtefactKey(artefact).description }) else {
+            throw DownloadError(.closed, "Weir is shutting down")
+        }
+        return key
     }
 
     private func chapter(_ id: String) async throws(DownloadError) -> Chapter {

@@ -73,6 +73,42 @@ struct ArtefactCacheTests {
         }
     }
 
+    @Test("what is no key names no file, whoever says it")
+    func foreignKeys() throws {
+        try DownloadWorld.run { world in
+            let key = String(repeating: "a", count: 64)
+            let outside = world.path("../outside")
+            try LoopFile.createNow(outside, [1])
+            let directory = ArtefactDirectory(path: String(world.path("x").dropLast(2)))
+            for name in ["../outside", "", ".", "\(key)/../../outside", key.uppercased(), key + "a"] {
+                #expect(!directory.remove(name))
+                #expect(throws: CoreError.noEntry) { try directory.open(name) }
+            }
+            #expect(access(outside, F_OK) == 0)
+            let odd = CachedValue(bytes: 0, cost: .min, hits: .max, used: .min)
+            #expect(odd.worth(at: .max) >= 0)
+        }
+    }
+
+    @Test("the CRC of a file that is looked through in pieces is that of the whole")
+    func pieces() throws {
+        try DownloadWorld.run { world in
+            try await world.chapter("a", [5_000_000, 4_200_000])
+            let key = try await Self.keep(world, "a")
+            let row = try #require(try await world.database.find(key))
+            #expect(row.bytes > 2 * ArtefactCache.piece)
+            let (file, _) = try ArtefactDirectory(path: String(world.path(key).dropLast(65))).open(key)
+            defer { close(file) }
+            var crc32: UInt32 = 0
+            for from in stride(from: 0, to: row.bytes, by: Int(ArtefactCache.piece)) {
+                let count = min(ArtefactCache.piece, row.bytes - from)
+                crc32 = try #require(ArtefactDirectory.crc32(file, from: from, count: count, of: crc32))
+            }
+            #expect(crc32 == row.crc32)
+            #expect(ArtefactDirectory.crc32(file, from: row.bytes, count: 1, of: 0) == nil)
+        }
+    }
+
     @Test("the budget holds: what is least valuable goes, and what is larger is not kept at all")
     func budget() throws {
         try DownloadWorld.run {

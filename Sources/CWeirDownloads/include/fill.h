@@ -46,6 +46,10 @@ typedef ssize_t (*weir_fill_write_t)(void *data, int file, const void *bytes,
 weir_fills_t *weir_fills_open(struct uv_loop_s *loop, weir_fill_write_t write,
                               void *data);
 
+/* Milliseconds in place of WEIR_FILL_PATIENCE, for fills that are opened from
+ * now on: for tests. */
+void weir_fills_set_patience(weir_fills_t *fills, unsigned milliseconds);
+
 /* Goes when its last fill has. NULL is a no-op. */
 void weir_fills_close(weir_fills_t *fills);
 

@@ -25,6 +25,9 @@ enum DownloadQuery {
                 "chapter \(index + 1) of the list is \(id.isEmpty ? "empty" : "longer than \(idLimit) bytes")",
                 code: "BAD_CHAPTER")
         }
+        guard Set(ids).count == ids.count else {
+            throw HTTPError.badRequest("a chapter is in the list twice", code: "BAD_CHAPTER")
+        }
         return .chapters(ids)
     }
 

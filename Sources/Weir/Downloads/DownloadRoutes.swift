@@ -19,7 +19,7 @@ struct DownloadRoutes {
         router.get("/downloads/books/:id") { try await send($0, .book($0.parameter("id"))) }
         router.get("/downloads") { try await send($0, try DownloadQuery.chapters($0.query["chapters"])) }
         router.get("/downloads/explain", audience: .sameOrigin) { try await explain($0) }
-        router.get("/downloads/status", audience: .sameOrigin) { _ in status() }
+        router.get("/downloads/status", audience: .sameOrigin) { try status($0) }
         router.post("/downloads/invalidate") { try await invalidate($0) }
     }
 
@@ -42,6 +42,7 @@ struct DownloadRoutes {
         let conditions = Conditions(request.fields, tag: EntityTag(download.key), length: download.length)
         let range: RangeRequest
         switch conditions {
+        case .answer(.unsatisfiable) where request.isHead: range = .whole
         case .notModified: return Response(304, fields: fields)
         case .failed:
             throw HTTPError(
@@ -52,7 +53,8 @@ struct DownloadRoutes {
             throw HTTPError(
                 416, "RANGE_NOT_SATISFIABLE", "the range begins behind the end of the download",
                 detail: [("length", .integer(Int64(clamping: download.length)))], fields: fields)
-        case .answer(let answered): range = answered
+        // RFC 9110 §14.2: a range is for GET.
+        case .answer(let answered): range = request.isHead ? .whole : answered
         }
         fields["Accept-Ranges"] = "bytes"
         fields["Content-Type"] = DownloadQuery.type(of: download.format, subject)
@@ -104,6 +106,7 @@ struct DownloadRoutes {
     // MARK: What is kept
 
     private func explain(_ request: Request) async throws -> Response {
+        try checkLooking(request)
         let subject = try DownloadQuery.subject(request.query)
         let format = try DownloadQuery.format(request.query["format"], of: subject)
         let downloads = try await service.get()
@@ -115,7 +118,15 @@ struct DownloadRoutes {
         }
     }
 
-    private func status() -> Response {
+    /// Where links are needed, what there is is for the admin.
+    private func checkLooking(_ request: Request) throws {
+        guard needsLink, !request.isAdmin else { return }
+        throw HTTPError(
+            403, "TOKEN_REQUIRED", "downloads need signed links here, and what is known of them the admin token")
+    }
+
+    private func status(_ request: Request) throws -> Response {
+        try checkLooking(request)
         guard let downloads = service.downloads else { return .json(DownloadJSON.idle) }
         return .json(DownloadJSON.status(downloads.state, downloads.counters))
     }

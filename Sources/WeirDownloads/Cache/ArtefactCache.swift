@@ -22,6 +22,10 @@ final class ArtefactCache {
     static let evictedShare: UInt64 = 50
     /// Of the hits, one in so many is checked with `verify: sample`.
     static let sample: UInt64 = 16
+    /// Seconds after which a directory that could not be used is tried again.
+    static let retryInterval: Double = 10
+    /// Bytes that are looked through at once.
+    static let piece: UInt64 = 4 << 20
     /// Artefacts of which it is remembered when and why they went.
     static let memories = 1000
 
@@ -82,7 +86,7 @@ final class ArtefactCache {
             while true {
                 let page = try await index.rows(after: after, limit: 1000)
                 rows += page
-                guard page.count == 1000, let last = page.last else { break }
+                guard let last = page.last else { break }
                 after = last.key
             }
         } catch {
@@ -112,19 +116,21 @@ final class ArtefactCache {
     func reconcile() async {
         let directory = directory
         guard isOpen, let found = try? await onPool({ try directory.sweep() }) else { return }
+        // What is put there from now on may not be among the rows.
+        let before = Array(values.keys)
         var rows: Set<String> = []
         do throws(DatabaseError) {
             var after: String?
             while true {
                 let page = try await index.rows(after: after, limit: 1000)
                 for row in page { rows.insert(row.key) }
-                guard page.count == 1000, let last = page.last else { break }
+                guard let last = page.last else { break }
                 after = last.key
             }
         } catch {
             return failedIndex(error)
         }
-        for key in values.keys where !rows.contains(key) && !publishing.contains(key) {
+        for key in before where values[key] != nil && !rows.contains(key) && !publishing.contains(key) {
             forget(key, "it was invalidated")
             unlinkLater(key)
         }
@@ -164,18 +170,25 @@ final class ArtefactCache {
                 return nil
             }
         case .sample:
-            if hits % ArtefactCache.sample == 1 {
+            if hits % ArtefactCache.sample == 1, !isSampling {
                 let copy = fcntl(file.descriptor, F_DUPFD_CLOEXEC, 0)
                 if copy >= 0 {
+                    isSampling = true
                     spawn {
                         _ = await self.verify(row, copy)
                         Glibc.close(copy)
+                        self.isSampling = false
                     }
                 }
             }
         }
         return Entry(row: row, descriptor: file.descriptor)
     }
+
+    /// When the directory may be tried again.
+    private var retryAt: UInt64 = 0
+    /// One file is looked through at a time.
+    private var isSampling = false
 
     private func row(of key: String) async -> ArtefactRow? {
         do throws(DatabaseError) {
@@ -192,11 +205,25 @@ final class ArtefactCache {
     /// Whether the bytes are those that were written; if not, they go.
     private func verify(_ row: ArtefactRow, _ descriptor: Int32) async -> Bool {
         counters.verified += 1
-        let (length, crc32) = (row.bytes, row.crc32)
-        let isWhole = (try? await onPool { ArtefactDirectory.holds(descriptor, length: length, crc32: crc32) }) ?? true
-        if isWhole { return true }
+        var crc32: UInt32 = 0
+        var place: UInt64 = 0
+        // In pieces: others want the pool as well.
+        while place < row.bytes {
+            let (from, count, before) = (place, min(ArtefactCache.piece, row.bytes - place), crc32)
+            let piece: UInt32?
+            do {
+                piece = try await onPool { ArtefactDirectory.crc32(descriptor, from: from, count: count, of: before) }
+            } catch {
+                // Weir ends.
+                return true
+            }
+            guard let piece else { break }
+            crc32 = piece
+            place += count
+        }
+        if place == row.bytes, crc32 == row.crc32 { return true }
         counters.damaged += 1
-        await heal(row, "the file's CRC-32 is not \(String(crc32, radix: 16))")
+        await heal(row, "the file's CRC-32 is not \(String(row.crc32, radix: 16))")
         return false
     }
 
@@ -243,6 +270,7 @@ final class ArtefactCache {
     func begin(
         _ key: String, length: UInt64
     ) async -> Result<ArtefactDirectory.Temporary, CacheRefusal> {
+        await openAgain()
         guard trouble == nil, isOpen else { return .failure(.bypass(.failed)) }
         guard length <= options.budget else { return .failure(.bypass(.budget)) }
         reserved += length
@@ -389,8 +417,17 @@ final class ArtefactCache {
         onEvent?(.trouble("the index of downloads: \(error)"))
     }
 
+    /// A directory that could not be used may have come back.
+    private func openAgain() async {
+        guard trouble != nil, !isOpen, !isClosed, timer.clock.now >= retryAt else { return }
+        trouble = nil
+        retryAt = .max
+        await open()
+    }
+
     private func fail(_ what: String) {
         trouble = what
+        retryAt = timer.clock.deadline(after: ArtefactCache.retryInterval)
         onEvent?(.trouble(what))
     }
 }

@@ -75,6 +75,7 @@ struct ArtefactDirectory: Sendable {
 
     /// A cached file and its length; the descriptor is the caller's to close. `noEntry` when there is none.
     func open(_ key: String) throws(CoreError) -> (descriptor: Int32, length: UInt64) {
+        guard ArtefactDirectory.isKey(key) else { throw .noEntry }
         let descriptor = Glibc.open(file(key), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK)
         guard descriptor >= 0 else { throw CoreError(errno: errno) }
         var facts = stat()
@@ -87,17 +88,18 @@ struct ArtefactDirectory: Sendable {
 
     private func open(_ path: String, _ flags: Int32, _ mode: mode_t = 0) -> Int32 { Glibc.open(path, flags, mode) }
 
-    /// Whether a file's bytes have this CRC.
-    static func holds(_ descriptor: Int32, length: UInt64, crc32: UInt32) -> Bool {
+    /// The CRC of a file's bytes with more of them; nil when they cannot be read, or are not there.
+    static func crc32(_ descriptor: Int32, from: UInt64, count: UInt64, of before: UInt32) -> UInt32? {
         var found: UInt32 = 0
-        return weir_file_crc32(descriptor, 0, length, &found) == 0 && found == crc32
+        guard weir_file_crc32(descriptor, from, count, &found) == 0 else { return nil }
+        return weir_crc32_combine(before, found, count)
     }
 
     // MARK: What goes
 
-    /// False when there was none.
+    /// False when there was none, and for what is no key: others may say anything.
     @discardableResult
-    func remove(_ key: String) -> Bool { unlink(file(key)) == 0 }
+    func remove(_ key: String) -> Bool { ArtefactDirectory.isKey(key) && unlink(file(key)) == 0 }
 
     /// Makes the directory, and removes the temporary files of processes that are no more; how many, and the keys whose files
     /// are there with their lengths.

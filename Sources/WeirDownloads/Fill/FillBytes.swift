@@ -20,6 +20,9 @@ final class FillSpace {
 
     isolated deinit { weir_fills_close(core) }
 
+    /// Milliseconds that readers may wait for the disk before a copy is given up, for what begins from now on: for tests.
+    func setPatience(_ milliseconds: UInt32) { weir_fills_set_patience(core, milliseconds) }
+
     /// Blocks of memory that are taken.
     var blocks: Int { Int(weir_fills_blocks(core)) }
 

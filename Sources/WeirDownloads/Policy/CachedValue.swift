@@ -16,8 +16,8 @@ public struct CachedValue: Sendable, Equatable {
 
     /// What keeping it saves, for each byte that it takes: cost by popularity, which fades.
     public func worth(at now: Int64) -> Double {
-        let age = Double(max(0, now - used)) / CachedValue.halfLife
-        let popularity = Double(hits + 1) * power(0.5, age)
+        let age = max(0, Double(now) - Double(used)) / CachedValue.halfLife
+        let popularity = (Double(max(0, hits)) + 1) * power(0.5, age)
         return Double(max(1, cost)) * popularity / Double(max(1, bytes))
     }
 
