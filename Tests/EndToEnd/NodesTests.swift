@@ -13,7 +13,7 @@ struct NodesTests {
     @Test("two processes on one database share the jobs: each is done by exactly one of them")
     func shared() throws {
         // Slow until both are at work: neither could do everything alone before.
-        let control = #"{"rates":null,"latency":1}"#
+        let control = #"{"rates":null,"latency":20}"#
         try PostgreSQL.run { database in
             try S3.run { s3 in
                 try StandIn.run(control) { telegram in
@@ -57,7 +57,12 @@ struct NodesTests {
         try eventually("all are ready", within: patience) {
             try database.ask("SELECT count(*) FROM media_cache WHERE status = 'ready'") == "\(count)" ? true : nil
         }
-        let metrics = try nodes.map { try $0.metrics() }
+        // What the database has, a node may not have heard of yet.
+        let metrics = try eventually("they have counted them") { () -> [[String: Double]]? in
+            let metrics = try nodes.map { try $0.metrics() }
+            let ready = metrics.map { $0["media_prewarm_jobs_total{result=\"ready\"}"] ?? 0 }
+            return ready.reduce(0, +) >= Double(count) ? metrics : nil
+        }
         func total(_ result: String) -> [Int] {
             metrics.map { Int($0["media_prewarm_jobs_total{result=\"\(result)\"}"] ?? -1) }
         }

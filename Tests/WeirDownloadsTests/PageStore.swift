@@ -21,6 +21,8 @@ final class PageStore: ObjectStore {
     var reads: [String: Int] = [:]
     /// Bytes that may be sent yet, of all pages together.
     private var allowance = Int.max
+    /// Pages that come whatever is held.
+    var free: Set<String> = []
     private var waiting: [UnsafeContinuation<Void, Never>] = []
     private var generation: [String: Int] = [:]
 
@@ -74,7 +76,8 @@ final class PageStore: ObjectStore {
         default: break
         }
         let end = ends[0]
-        let task = spawn { await self.send(bytes, to: end) }
+        let isFree = free.contains(key.text)
+        let task = spawn { await self.send(bytes, to: end, isFree: isFree) }
         let isCut = bytes.count < part.count
         return ObjectStream(
             info, part, descriptor: ends[1], isFile: false,
@@ -83,21 +86,21 @@ final class PageStore: ObjectStore {
             }, cancel: { task.cancel() })
     }
 
-    private func send(_ bytes: [UInt8], to socket: Int32) async {
+    private func send(_ bytes: [UInt8], to socket: Int32, isFree: Bool) async {
         guard let poll = try? Poll(descriptor: socket) else { return }
         var done = 0
         while done < bytes.count, !Task.isCancelled {
-            if allowance <= 0 {
+            if allowance <= 0, !isFree {
                 await withUnsafeContinuation { waiting.append($0) }
                 continue
             }
-            let room = min(bytes.count - done, allowance)
+            let room = isFree ? bytes.count - done : min(bytes.count - done, allowance)
             let count = bytes.withUnsafeBytes {
                 Glibc.send(socket, $0.baseAddress! + done, room, Int32(MSG_NOSIGNAL | MSG_DONTWAIT))
             }
             if count > 0 {
                 done += count
-                if allowance != .max { allowance -= count }
+                if allowance != .max, !isFree { allowance -= count }
             } else if errno == EAGAIN {
                 if await poll.wait(for: .writable).isEmpty { break }
             } else if errno != EINTR {

@@ -76,7 +76,10 @@ struct PrewarmFailureTests {
             $0.prewarm.retry = RetrySchedule()
             if let action = row.action { $0.standIn.faults = [StandInFault(action, times: row.times)] }
             // The others' answers are not waited for as long as it takes under load.
-            if case .stall = row.action { $0.headTimeout = 0.2 }
+            if case .stall = row.action {
+                $0.headTimeout = 0.2
+                $0.prewarm.retry.attempts = 1000
+            }
         } _: { world in
             let events = Events(world.worker)
             let bytes = pattern(900_000)

@@ -54,7 +54,10 @@ struct PrewarmOrderTests {
                 (job.sha256, job.id, Self.score(job.bytes, job.kind, isFresh: job.id > old))
             }.sorted { ($1.2, $0.1) < ($0.2, $1.1) }
             world.worker.start()
-            try await eventually("all are ready") { world.worker.counters.ready == 500 }
+            // However slow the machine, some are done in that time.
+            for done in stride(from: 50, through: 500, by: 50) {
+                try await eventually("\(done) are ready") { world.worker.counters.ready >= UInt64(done) }
+            }
             #expect(world.uploads == expected.map(\.0))
             #expect(Set(expected.map(\.2)).count >= 15)
         }
@@ -115,7 +118,8 @@ struct PrewarmOrderTests {
 
     @Test("keeps nobody waiting for longer than the aging cap, however many photos come")
     func agingCap() throws {
-        let (cap, step) = (300.0, 10.0)
+        // Real time passes as well, and counts for little beside these.
+        let (cap, step) = (30_000.0, 1000.0)
         try MediaWorld.run {
             $0.isManual = true
             $0.standIn.latency = 1...1
