@@ -40,6 +40,8 @@ public final class Download {
     var layout: Layout?
     /// Of a hit, until it is begun.
     var entry: ArtefactCache.Entry?
+    /// `Downloads.invalidations` when it was asked for.
+    var began: UInt64 = 0
     private let downloads: Downloads
     private var range: Range<UInt64> = 0..<0
     private var route: Route?

@@ -39,6 +39,8 @@ public final class Downloads {
     var beginning: [String: Task<Beginning, Never>] = [:]
     /// All of them, also those that nobody can join any more.
     var under: [ObjectIdentifier: Fill] = [:]
+    /// How often something was invalidated, here or by another node.
+    private(set) var invalidations: UInt64 = 0
     private var failures: [String: (error: DownloadError, until: UInt64)] = [:]
     private var layouts: [(key: String, layout: Layout)] = []
     private var opening: Task<Void, Never>?
@@ -111,6 +113,7 @@ public final class Downloads {
 
     /// What a request is about: title, length, ETag. Facts of pages that nobody knows yet are learnt first, once.
     public func find(_ request: DownloadRequest) async throws(DownloadError) -> Download {
+        let began = invalidations
         var artefact = try await artefact(of: request)
         var key = try await key(of: artefact)
         if let entry = await cache.find(key) {
@@ -124,9 +127,11 @@ public final class Downloads {
             key = try await self.key(of: artefact)
         }
         let layout = try await layout(of: artefact, key)
-        return Download(
+        let download = Download(
             self, key: key, artefact, length: layout.length, layout: layout, book: request.book, entry: nil,
             cache: fills[key] == nil ? .miss : .joined)
+        download.began = began
+        return download
     }
 
     /// The cached artefact of chapters, whole and checked, or nil.
@@ -295,18 +300,20 @@ public final class Downloads {
     @discardableResult
     public func invalidate(_ what: Invalidation) async throws(DownloadError) -> [String] {
         failures = [:]
+        invalidations += 1
         for shared in fills.values where shared.isMade(of: what) { stale(shared) }
         do throws(DatabaseError) { return try await cache.invalidate(what) } catch { throw DownloadError(error) }
     }
 
     /// One that must not be kept any more. Its readers go on.
-    private func stale(_ shared: SharedFill) {
+    func stale(_ shared: SharedFill) {
         shared.isStale = true
         fills[shared.fill.key] = nil
     }
 
     /// Another node has invalidated these; nil: some that nobody knows.
     private func invalidated(_ keys: [String]?) {
+        invalidations += 1
         guard let keys else {
             spawn { await self.cache.reconcile() }
             return

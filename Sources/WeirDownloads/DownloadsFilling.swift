@@ -125,6 +125,8 @@ extension Downloads {
         fills[fill.key] = shared
         under[ObjectIdentifier(fill)] = fill
         counts.generations += 1
+        // Something was invalidated since it was asked for, perhaps this: it is sent, but not kept.
+        if download.began != invalidations { stale(shared) }
         fill.onDeserted = { [weak self, weak fill] in
             guard let self, let fill else { return }
             deserted(fill)

@@ -187,6 +187,23 @@ struct ArtefactCacheTests {
         }
     }
 
+    @Test("what is invalidated between the question and its generation is sent, but not kept")
+    func invalidatedBefore() throws {
+        try DownloadWorld.run { world in
+            try await world.chapter("a", [300_000])
+            let expected = try await world.expected("a")
+            let reader = Reader(try await world.find("a"))
+            _ = try await world.downloads.invalidate(.chapters(["a"]))
+            let bytes = try await reader.rest()
+            #expect(bytes == expected)
+            try await eventually("it has ended") { world.downloads.under.isEmpty && world.files.isEmpty }
+            #expect(world.counters.saved == 0 && world.counters.generations == 1)
+            let again = try await world.fetch("a")
+            #expect(again == expected)
+            try await eventually("it is kept") { world.counters.saved == 1 }
+        }
+    }
+
     @Test("classic: what is small is made in memory first, and requests wait for some")
     func classic() throws {
         try DownloadWorld.run {
