@@ -94,12 +94,16 @@ import WeirHTTP
     }
 
     @Test func `the kept file gives what is resident now`() throws {
-        let before = try #require(ResidentMemory.now())
         let size = 64 << 20
-        let memory = UnsafeMutableRawPointer.allocate(byteCount: size, alignment: 4096)
-        defer { memory.deallocate() }
-        memory.initializeMemory(as: UInt8.self, repeating: 1, count: size)
-        #expect(try #require(ResidentMemory.now()) > before + 32 << 20)
+        // Other tests of this process give memory back meanwhile, but not each time.
+        let grew = try (0..<100).contains { _ in
+            let before = try #require(ResidentMemory.now())
+            let memory = UnsafeMutableRawPointer.allocate(byteCount: size, alignment: 4096)
+            defer { memory.deallocate() }
+            memory.initializeMemory(as: UInt8.self, repeating: 1, count: size)
+            return try #require(ResidentMemory.now()) > before + 32 << 20
+        }
+        #expect(grew)
     }
 
     @Test func `slower growth, a step and a saw are well`() {
